@@ -1,0 +1,61 @@
+# The index of verbs. `make demo` and `make test` need Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+.PHONY: help demo test lint types check lock up down clean
+.DEFAULT_GOAL := help
+
+help:            ## list the verbs
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+
+demo: .venv/.run          ## one hedging session against the local venue twins, then stop everything
+	@$(BIN)/hedge demo $(ARGS)
+
+up: .venv/.run            ## twins, Prefect and the deployments in the foreground, until Ctrl-C
+	@$(BIN)/hedge up
+
+down: .venv/.run          ## stop what `make up` started
+	@$(BIN)/hedge down
+
+test: .venv/.dev          ## the whole suite
+	$(BIN)/pytest
+
+lint: .venv/.dev          ## format, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+types: .venv/.dev         ## mypy alone
+	$(BIN)/mypy
+
+check: lint test          ## what CI runs
+
+lock: .venv/.uv           ## resolve the pins again (needs the package index)
+	$(UV) pip compile pyproject.toml --extra dev --extra build -c constraints.txt --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements-dev.lock
+	$(UV) pip compile pyproject.toml --extra build -c requirements-dev.lock --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+
+clean:           ## remove the environment and the data folder
+	rm -rf .venv var
+
+.venv/.uv:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0]) if not (3, 11) <= sys.version_info[:2] < (3, 14) else None'
+	$(PYTHON) -m venv .venv
+	-@$(BIN)/pip install -q --disable-pip-version-check uv==0.13.8
+	@touch $@
+
+# uv when it could be had, pip otherwise: the same lock, the same hashes.
+define install
+	@if [ -x $(UV) ]; then $(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r $(1); \
+	else $(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(1); fi
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
+
+.venv/.run: requirements.lock pyproject.toml | .venv/.uv
+	$(call install,requirements.lock)
+	@touch $@
+
+.venv/.dev: requirements-dev.lock pyproject.toml | .venv/.uv
+	$(call install,requirements-dev.lock)
+	@touch $@ .venv/.run

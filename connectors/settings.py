@@ -1,0 +1,88 @@
+"""What a connector is given: where the venue is, which account, its keys, and the outside world as parameters."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from core.instrument import Venue
+
+Clock = Callable[[], datetime]
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class Environment(StrEnum):
+    """Where an account lives. Only URLs and keys differ; no code branches on it."""
+
+    SANDBOX = "sandbox"
+    TESTNET = "testnet"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Clock, sleep and randomness as the composition root hands them in."""
+
+    clock: Clock
+    sleep: Sleep
+    rng: random.Random = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Base URLs without trailing slash: rest_url up to and without the version path, ws_url complete."""
+
+    rest_url: str
+    ws_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Bounds of every wait, in seconds: connect, one read, one command's answer, a stream's start and its silence."""
+
+    connect_s: float = 5.0
+    read_s: float = 10.0
+    command_s: float = 5.0
+    stream_start_s: float = 15.0
+    stream_silence_s: float = 30.0
+
+
+class PacificaKeys(BaseModel):
+    """Account address and the Ed25519 secret that signs: the account's own, or an agent key's with agent_wallet set.
+
+    secret_key is base58 of the 64-byte form (seed + public key) or of the 32-byte seed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    venue: Literal[Venue.PACIFICA] = Venue.PACIFICA
+    account: str
+    secret_key: SecretStr
+    agent_wallet: str | None = None
+    config_key: SecretStr | None = None
+
+
+class ParadexKeys(BaseModel):
+    """L2 account address and the Stark key (main or, better, a trade-only subkey) as 0x hex. L1 keys are not taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    venue: Literal[Venue.PARADEX] = Venue.PARADEX
+    account: str
+    private_key: SecretStr
+
+
+class BackpackKeys(BaseModel):
+    """API key (base64 public key) and API secret (base64 of the 32-byte Ed25519 seed)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    venue: Literal[Venue.BACKPACK] = Venue.BACKPACK
+    api_key: str
+    api_secret: SecretStr
+
+
+Keys = Annotated[PacificaKeys | ParadexKeys | BackpackKeys, Field(discriminator="venue")]
