@@ -1,0 +1,1 @@
+"""Local venue twins: three exchanges on loopback that speak the venues' own wire protocols."""
