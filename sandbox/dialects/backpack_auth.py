@@ -79,9 +79,7 @@ def check_window(credentials: Credentials, now_ms: int) -> None:
         raise errors.bad_request("Invalid timestamp")
 
 
-def signing_text(
-    instruction: str, groups: Sequence[Mapping[str, SignedValue]], timestamp: str, window: str
-) -> str:
+def signing_text(instruction: str, groups: Sequence[Mapping[str, SignedValue]], timestamp: str, window: str) -> str:
     """Return the text that is signed.
 
     Each group is one set of pairs and repeats the instruction before it: a batch has one group for each

@@ -83,8 +83,7 @@ def too_many_requests() -> ApiRefusal:
 def body_parse_refusal(reason: str, expected: str, schema: str) -> ParseRefusal:
     """Return the plain-text refusal of a JSON body, e.g. ``expected="MarketSymbol"``."""
     return ParseRefusal(
-        f'parse request payload error: failed to parse "{expected}": {reason} '
-        f'(occurred while parsing "{schema}")'
+        f'parse request payload error: failed to parse "{expected}": {reason} (occurred while parsing "{schema}")'
     )
 
 

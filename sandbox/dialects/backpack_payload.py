@@ -39,9 +39,7 @@ class Members:
     ``signed`` holds every member that was read and present, with the characters (or JSON value) as sent.
     """
 
-    def __init__(
-        self, raw: Mapping[str, object], *, symbols: Collection[str], schema: str | None = None
-    ) -> None:
+    def __init__(self, raw: Mapping[str, object], *, symbols: Collection[str], schema: str | None = None) -> None:
         """Read from ``raw``; ``schema`` names the JSON schema, None means query parameters (all texts)."""
         self._raw = raw
         self._symbols = symbols

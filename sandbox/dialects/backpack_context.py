@@ -1,0 +1,145 @@
+"""What the parts of the Backpack twin share: the engine, the switches for undocumented behaviour, the limits.
+
+Duty: hold them and translate between symbols, instruments and engine refusals. It must not parse requests or
+render answers.
+
+Source: support.backpack.exchange, "Rate limits" (2000 requests a minute for each account);
+docs.backpack.exchange, changelog and "Taker speed bump".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sandbox.dialects import backpack_errors as errors
+from sandbox.dialects.backpack_ledger import Ledger
+from sandbox.dialects.backpack_numbers import US_PER_MS, US_PER_S
+from sandbox.exchange import Exchange
+from sandbox.model import Account, MarketSpec, Refusal, RefusalReason
+from sandbox.world import World
+
+
+class DuplicateClientId(StrEnum):
+    """What happens to an order whose client id belongs to a live order; no document says."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class BackpackSwitches:
+    """Behaviour that is undocumented, contradictory or worth varying in tests."""
+
+    speed_bump_us: int = 100 * US_PER_MS
+    requests_per_minute: int = 2000
+    signature_error_code: str = "INVALID_CLIENT_REQUEST"
+    duplicate_client_id: DuplicateClientId = DuplicateClientId.ACCEPT
+    late_cancel_is_404: bool = False
+    cancel_answers_202: bool = False
+    depth_lag_us: int = 0
+
+
+class RateLimit:
+    """A sliding minute for each account."""
+
+    def __init__(self, requests_max: int) -> None:
+        self._requests_max = requests_max
+        self._seen: dict[str, deque[int]] = {}
+
+    def spend(self, account_id: str, now_us: int) -> None:
+        """Count one request or raise 429 ``TOO_MANY_REQUESTS``; refused requests are not counted."""
+        seen = self._seen.setdefault(account_id, deque())
+        while seen and seen[0] <= now_us - 60 * US_PER_S:
+            seen.popleft()
+        if len(seen) >= self._requests_max:
+            raise errors.too_many_requests()
+        seen.append(now_us)
+
+
+@dataclass(slots=True)
+class Twin:
+    """One running Backpack twin."""
+
+    world: World
+    exchange: Exchange
+    switches: BackpackSwitches
+    ledger: Ledger
+    limit: RateLimit
+    by_symbol: Mapping[str, MarketSpec] = field(default_factory=dict)
+
+    def spec(self, symbol: str) -> MarketSpec:
+        """Return the market of a symbol that was parsed before."""
+        return self.by_symbol[symbol]
+
+    def symbol_of(self, instrument: str) -> str:
+        """Return the venue's symbol of an instrument."""
+        return self.exchange.markets[instrument].symbol
+
+    def account(self, account_id: str) -> Account:
+        """Return the account of a base64 public key; raise 401 ``UNAUTHORIZED`` when there is none."""
+        try:
+            return self.exchange.account(account_id)
+        except Refusal as refusal:
+            raise translate(refusal) from refusal
+
+    def leverage_limit(self, account_id: str) -> int:
+        """Return the account-wide leverage limit (the lowest of its markets)."""
+        leverage = self.account(account_id).leverage
+        return min(leverage.get(name, spec.max_leverage) for name, spec in self.exchange.markets.items())
+
+
+def build_twin(world: World, exchange: Exchange, switches: BackpackSwitches) -> Twin:
+    """Return a twin whose ledger listens to the exchange."""
+    ledger = Ledger(exchange, world.now_us)
+    exchange.subscribe(ledger.on_event)
+    return Twin(
+        world=world,
+        exchange=exchange,
+        switches=switches,
+        ledger=ledger,
+        limit=RateLimit(switches.requests_per_minute),
+        by_symbol={spec.symbol: spec for spec in exchange.markets.values()},
+    )
+
+
+def translate(refusal: Refusal) -> errors.ApiRefusal:
+    """Say an engine refusal in Backpack's words."""
+    return _REFUSALS[refusal.reason]()
+
+
+def _invalid_order(message: str) -> Callable[[], errors.ApiRefusal]:
+    return lambda: errors.ApiRefusal(400, "INVALID_ORDER", message)
+
+
+def _coded(code: str, message: str) -> Callable[[], errors.ApiRefusal]:
+    return lambda: errors.ApiRefusal(400, code, message)
+
+
+_NOT_REDUCED = _invalid_order("Reduce only order not reduced")
+_REFUSALS: Mapping[RefusalReason, Callable[[], errors.ApiRefusal]] = {
+    RefusalReason.UNKNOWN_MARKET: _coded("INVALID_CLIENT_REQUEST", "Invalid market symbol"),
+    RefusalReason.UNKNOWN_ACCOUNT: errors.unauthorized,
+    RefusalReason.TICK: _coded("INVALID_CLIENT_REQUEST", "Price decimal too long"),
+    RefusalReason.LOT: _coded("INVALID_CLIENT_REQUEST", "Quantity decimal too long"),
+    RefusalReason.QUANTITY: _coded("INVALID_QUANTITY", "Quantity is below the minimum quantity"),
+    RefusalReason.PRICE: _coded("INVALID_PRICE", "Price is outside the market's price filter"),
+    RefusalReason.MIN_NOTIONAL: _invalid_order("Order value is below the minimum"),
+    RefusalReason.MAX_NOTIONAL: _invalid_order("Order value is above the maximum"),
+    RefusalReason.ORDER_LIMIT: _coded("ORDER_LIMIT", "Maximum number of open orders exceeded"),
+    RefusalReason.MARGIN: _coded("INSUFFICIENT_MARGIN", "Insufficient margin"),
+    RefusalReason.POST_ONLY_CROSS: _invalid_order("Order would immediately match and take"),
+    RefusalReason.REDUCE_ONLY_NO_POSITION: _NOT_REDUCED,
+    RefusalReason.REDUCE_ONLY_SIDE: _NOT_REDUCED,
+    RefusalReason.REDUCE_ONLY_QUANTITY: _NOT_REDUCED,
+    RefusalReason.PRICE_BAND: _coded("INVALID_CLIENT_REQUEST", "Price is too far from the last active price"),
+    RefusalReason.NO_LIQUIDITY: _invalid_order("Insufficient liquidity"),
+    RefusalReason.FOK_UNFILLED: _invalid_order("Fill or kill order was not filled"),
+    RefusalReason.DUPLICATE_CLIENT_ID: _coded("INVALID_CLIENT_REQUEST", "Client order id is already in use"),
+    RefusalReason.ORDER_NOT_FOUND: errors.order_not_found,
+    RefusalReason.ORDER_CLOSED: errors.order_not_found,
+    RefusalReason.LEVERAGE: _coded("MAX_LEVERAGE_REACHED", "Invalid leverage limit"),
+    RefusalReason.ACCOUNT_EXISTS: _coded("PRECONDITION_FAILED", "Account exists"),
+}

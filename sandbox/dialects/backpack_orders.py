@@ -1,0 +1,231 @@
+"""Placing, finding and cancelling orders at the Backpack twin, with its taker speed bump.
+
+Duty: decide in Backpack's order what happens to a parsed order: refusals before the engine, 100 ms on hold
+unless it is post-only, then the engine. It must not read HTTP or render JSON.
+
+Source: docs.backpack.exchange, POST/GET/DELETE /api/v1/order, /api/v1/orders, "Taker speed bump" (orders that
+are not post-only wait before they reach the book; post-only orders and cancels do not), "clientId".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import ROUND_DOWN, Decimal
+
+from sandbox.dialects import backpack_errors as errors
+from sandbox.dialects.backpack_context import DuplicateClientId, Twin, translate
+from sandbox.dialects.backpack_numbers import trimmed
+from sandbox.dialects.backpack_payload import OrderReference, PlaceOrder
+from sandbox.dialects.backpack_wire import (
+    IMPACT_BAND,
+    SIDE_FROM_WIRE,
+    STP_FROM_WIRE,
+    OrderNotes,
+    notes_of,
+)
+from sandbox.model import (
+    ZERO,
+    MarketSpec,
+    Order,
+    OrderKind,
+    OrderRequest,
+    Refusal,
+    RefusalReason,
+    Side,
+    TimeInForce,
+)
+
+_LEFT_TO_THE_ENGINE = frozenset({RefusalReason.NO_LIQUIDITY, RefusalReason.FOK_UNFILLED})
+_ORDER_ID_DIGITS_MAX = 19
+
+
+class OrderDesk:
+    """Takes parsed orders of known accounts to the engine."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+
+    async def place(self, account_id: str, order: PlaceOrder) -> Order:
+        """Place one order and return its state after matching.
+
+        Raises ``ApiRefusal`` when nothing was placed. The order reaches the book even when the caller goes
+        away during the speed bump, as a lost connection would not stop it either.
+        """
+        _refuse_combinations(order)
+        self._check(account_id, order)
+        if order.post_only:
+            return self._enter(account_id, order)
+        entered: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
+
+        def enter() -> None:
+            try:
+                placed = self._enter(account_id, order)
+            except errors.ApiRefusal as refusal:
+                if not entered.done():
+                    entered.set_exception(refusal)
+            else:
+                if not entered.done():
+                    entered.set_result(placed)
+
+        self._twin.world.call_later(self._twin.switches.speed_bump_us, enter)
+        return await entered
+
+    def find_resting(self, account_id: str, reference: OrderReference) -> Order | None:
+        """Return the live order a reference means, None when it is unknown or no longer rests."""
+        instrument = self._twin.spec(reference.symbol).instrument
+        for order in reversed(self._twin.exchange.open_orders(account_id, instrument)):
+            if reference.order_id is not None and str(order.id) == reference.order_id:
+                return order
+            if reference.client_id is not None and notes_of(order).client_id == reference.client_id:
+                return order
+        return None
+
+    def cancel(self, account_id: str, reference: OrderReference) -> Order:
+        """Cancel one resting order and return it; raise the late-cancel refusal when there is none."""
+        order = self.find_resting(account_id, reference)
+        if order is None:
+            late = self._twin.switches.late_cancel_is_404
+            raise errors.not_found() if late else errors.order_not_found()
+        return self._twin.exchange.cancel(account_id, order_id=order.id)
+
+    def cancel_all(self, account_id: str, symbol: str) -> list[Order]:
+        """Cancel every resting order of one market."""
+        return self._twin.exchange.cancel_all(account_id, self._twin.spec(symbol).instrument)
+
+    def _check(self, account_id: str, order: PlaceOrder) -> None:
+        self._refuse_duplicate(account_id, order)
+        try:
+            self._twin.exchange.check(self._request(account_id, order, client_id=None))
+        except Refusal as refusal:
+            if refusal.reason not in _LEFT_TO_THE_ENGINE:
+                raise translate(refusal) from refusal
+
+    def _enter(self, account_id: str, order: PlaceOrder) -> Order:
+        """Record and match the order; risk that appeared during the speed bump ends it as expired."""
+        self._refuse_duplicate(account_id, order)
+        client_id = None if order.client_id is None else str(order.client_id)
+        if self._is_client_id_live(account_id, order.client_id):
+            client_id = None  # the engine keeps live client ids unique; the tags still carry this one
+        try:
+            accepted = self._twin.exchange.accept(self._request(account_id, order, client_id=client_id))
+        except Refusal as refusal:
+            raise translate(refusal) from refusal
+        return self._twin.exchange.execute(accepted.id)
+
+    def _refuse_duplicate(self, account_id: str, order: PlaceOrder) -> None:
+        if self._twin.switches.duplicate_client_id is DuplicateClientId.ACCEPT:
+            return
+        if self._is_client_id_live(account_id, order.client_id):
+            raise errors.bad_request("Client order id is already in use")
+
+    def _is_client_id_live(self, account_id: str, client_id: int | None) -> bool:
+        if client_id is None:
+            return False
+        live = self._twin.exchange.open_orders(account_id)
+        return any(notes_of(order).client_id == client_id for order in live)
+
+    def _request(self, account_id: str, order: PlaceOrder, *, client_id: str | None) -> OrderRequest:
+        spec = self._twin.spec(order.symbol)
+        side = SIDE_FROM_WIRE[order.side]
+        quantity = self._base_quantity(order, spec, side)
+        is_market = order.order_type == "Market"
+        bound, bounded_by = self._bound(order, spec, side) if is_market else (None, "PriceOutOfBounds")
+        notes = OrderNotes(
+            client_id=order.client_id,
+            time_in_force=order.time_in_force,
+            post_only=order.post_only,
+            reduce_only=order.reduce_only,
+            quote_quantity=self._quote_quantity(order, spec, quantity) if is_market else None,
+            slippage_tolerance=None if order.slippage_tolerance is None else trimmed(order.slippage_tolerance),
+            slippage_tolerance_type=order.slippage_tolerance_type,
+            bounded_by=bounded_by,
+        )
+        return OrderRequest(
+            account=account_id,
+            instrument=spec.instrument,
+            side=side,
+            kind=OrderKind.MARKET if is_market else OrderKind.LIMIT,
+            quantity=quantity,
+            price=order.price,
+            tif=_time_in_force(order),
+            reduce_only=bool(order.reduce_only),
+            client_id=client_id,
+            stp=STP_FROM_WIRE[order.self_trade_prevention],
+            bound_price=bound,
+            tags=notes.as_tags(),
+        )
+
+    def _bound(self, order: PlaceOrder, spec: MarketSpec, side: Side) -> tuple[Decimal | None, str]:
+        """Return the worst price a market order may take, and the expiry reason when it stops there."""
+        bid, ask = self._twin.exchange.best(spec.instrument)
+        best = ask if side is Side.BUY else bid
+        if best is None:
+            return None, "InsufficientLiquidity"
+        impact = best.price * IMPACT_BAND
+        tolerance = _slippage(order, spec, best.price)
+        if tolerance is not None and tolerance < impact:
+            return best.price + side.sign * tolerance, "SlippageToleranceExceeded"
+        return best.price + side.sign * impact, "PriceImpact"
+
+    def _base_quantity(self, order: PlaceOrder, spec: MarketSpec, side: Side) -> Decimal:
+        """Return the base quantity; a quote quantity is walked up the book and rounded down to the step."""
+        if order.quote_quantity is None:
+            return order.quantity or ZERO
+        book = self._twin.exchange.book(spec.instrument)
+        left, base = order.quote_quantity, ZERO
+        for level in book.asks if side is Side.BUY else book.bids:
+            taken = min(level.quantity, left / level.price)
+            base += taken
+            left -= taken * level.price
+            if left <= 0:
+                break
+        return (base / spec.lot).to_integral_value(ROUND_DOWN) * spec.lot
+
+    def _quote_quantity(self, order: PlaceOrder, spec: MarketSpec, quantity: Decimal) -> str:
+        if order.quote_quantity is not None:
+            return trimmed(order.quote_quantity)
+        return trimmed((quantity * self._twin.exchange.mark(spec.instrument)).quantize(Decimal("0.01")))
+
+
+def _refuse_combinations(order: PlaceOrder) -> None:
+    """Refuse members that contradict each other, and the order kinds this twin does not offer."""
+    if (order.trigger_price is None) != (order.trigger_quantity is None):
+        raise errors.bad_request("Must specify both `triggerPrice` and `triggerQuantity` or neither")
+    if order.trigger_price is not None or order.has_attached_triggers:
+        raise errors.ApiRefusal(400, "NOT_IMPLEMENTED", "Trigger orders are not offered by this exchange twin")
+    if (order.slippage_tolerance is None) != (order.slippage_tolerance_type is None):
+        raise errors.bad_request("Must specify both `slippageTolerance` and `slippageToleranceType` or neither")
+    if order.order_type == "Limit":
+        _refuse_limit_combinations(order)
+        return
+    if order.price is not None or order.post_only:
+        raise errors.bad_request("Market orders take neither `price` nor `postOnly`")
+    if (order.quantity is None) == (order.quote_quantity is None):
+        raise errors.bad_request("Must specify either `quantity` or `quoteQuantity`")
+
+
+def _refuse_limit_combinations(order: PlaceOrder) -> None:
+    if order.price is None:
+        raise errors.bad_request("Must specify `price` for a limit order")
+    if order.quantity is None or order.quote_quantity is not None:
+        raise errors.bad_request("Must specify `quantity` for a limit order")
+    if order.slippage_tolerance is not None:
+        raise errors.bad_request("`slippageTolerance` is for market orders")
+    if order.post_only and order.time_in_force != "GTC":
+        raise errors.ApiRefusal(400, "INVALID_ORDER", "Post only orders must be GTC")
+
+
+def _time_in_force(order: PlaceOrder) -> TimeInForce:
+    if order.post_only:
+        return TimeInForce.POST_ONLY
+    if order.order_type == "Market":
+        return TimeInForce.IOC
+    return TimeInForce(order.time_in_force)
+
+
+def _slippage(order: PlaceOrder, spec: MarketSpec, best: Decimal) -> Decimal | None:
+    if order.slippage_tolerance is None:
+        return None
+    if order.slippage_tolerance_type == "TickSize":
+        return order.slippage_tolerance * spec.tick
+    return best * order.slippage_tolerance / 100
