@@ -1,0 +1,1 @@
+"""Where and how sessions run: everything on one machine here, other shapes beside it."""

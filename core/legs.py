@@ -1,0 +1,164 @@
+"""The legs of a pair as orders: what each way to even them out would cost, and the intents that do it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from core.ids import client_order_id
+from core.numbers import ZERO, ceil_to, floor_to, is_multiple
+from core.order import OrderIntent, OrderStatus, OrderType, Side, TimeInForce
+from core.pair import PairFacts, PairPolicy, PairState, RepairCosts
+from core.plan import LegPlan
+from core.pricing import marketable_price, passive_price
+from core.sizing import smallest_quantity
+
+# Room for the price to fall between the decision and the venue's check of its minimum notional.
+_CUSHION = Decimal("1.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A trade on one leg's account: in the leg's direction, or against it to take something back."""
+
+    leg: LegPlan
+    side: Side
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A pair, what is seen now and its bounds; slack is added to the slippage bound (a fraction)."""
+
+    state: PairState
+    facts: PairFacts
+    policy: PairPolicy
+    slack: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The cheapest way to one hedged size. size in base units; cost in quote units against arrival mids."""
+
+    size: Decimal
+    cost: Decimal
+    moves: tuple[Move, ...]
+    costs: RepairCosts
+
+
+def cheapest_repair(scene: Scene) -> Repair | None:
+    """Return the cheapest repair that both venues' rules and books allow now, or None."""
+    options = [(cost, size) for size in _sizes(scene.state) if (cost := _cost(scene, size)) is not None]
+    if not options:
+        return None
+    cost, size = min(options)
+    return Repair(size, cost, _moves(scene.state, size), _ways_out(scene, options))
+
+
+def taking_intent(scene: Scene, move: Move) -> OrderIntent:
+    """Return the intent that takes liquidity for a move, bounded by the session's slippage."""
+    book = scene.facts.books[move.leg.account.account_id]
+    mid = book.mid or scene.state.arrival_mid(move.leg)
+    price = marketable_price(move.leg.market, mid, move.side, scene.policy.max_slippage + scene.slack)
+    return _intent(scene, move, price, OrderType.MARKET, TimeInForce.IOC)
+
+
+def resting_intent(scene: Scene, move: Move) -> OrderIntent:
+    """Return the intent that rests post-only for a move, at the pair's offset from mid."""
+    book = scene.facts.books[move.leg.account.account_id]
+    price = passive_price(move.leg.market, book, move.side, scene.state.offset)
+    return _intent(scene, move, price, OrderType.LIMIT, TimeInForce.POST_ONLY)
+
+
+def _sizes(state: PairState) -> list[Decimal]:
+    """Hedged sizes worth considering: on the common lot, between nothing and the planned quantity."""
+    plan, lot = state.plan, state.lot
+    found = {ZERO, plan.quantity}
+    for leg in plan.legs:
+        at, least = state.hedged(leg), _least_quantity(state, leg)
+        for around in (at, at - least, at + least):
+            found |= {floor_to(around, lot), ceil_to(around, lot)}
+    return sorted(size for size in found if 0 <= size <= plan.quantity)
+
+
+def _moves(state: PairState, size: Decimal) -> tuple[Move, ...]:
+    found = []
+    for leg in state.plan.legs:
+        delta = size - state.hedged(leg)
+        if delta != 0:
+            found.append(Move(leg, leg.side if delta > 0 else leg.side.opposite, abs(delta)))
+    return tuple(found)
+
+
+def _cost(scene: Scene, size: Decimal) -> Decimal | None:
+    costs = [_move_cost(scene, move) for move in _moves(scene.state, size)]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known, ZERO) if len(known) == len(costs) else None
+
+
+def _move_cost(scene: Scene, move: Move) -> Decimal | None:
+    """Expected cost in quote units against arrival mid; None where it cannot be sent or filled now."""
+    state, market = scene.state, move.leg.market
+    book = scene.facts.books.get(move.leg.account.account_id)
+    if book is None or book.mid is None or not _is_tradable(state, move):
+        return None
+    refusals = sum(o.status is OrderStatus.REJECTED and o.intent.side is move.side for o in state.of(move.leg))
+    if refusals >= scene.policy.refusals_max:
+        return None
+    bound = marketable_price(market, book.mid, move.side, scene.policy.max_slippage + scene.slack)
+    walk = book.walk(move.side, move.quantity, bound)
+    if walk.average is None or walk.filled < move.quantity:
+        return None
+    against_arrival = (walk.average - state.arrival_mid(move.leg)) * move.side.sign * move.quantity
+    return against_arrival + walk.average * move.quantity * market.taker_fee
+
+
+def _is_tradable(state: PairState, move: Move) -> bool:
+    on_grid = is_multiple(move.quantity, move.leg.market.lot)
+    return on_grid and move.quantity >= _least_quantity(state, move.leg)
+
+
+def _least_quantity(state: PairState, leg: LegPlan) -> Decimal:
+    return smallest_quantity(leg.market, state.arrival_mid(leg), lot=leg.market.lot, cushion=_CUSHION)
+
+
+def _ways_out(scene: Scene, options: list[tuple[Decimal, Decimal]]) -> RepairCosts:
+    state, policy = scene.state, scene.policy
+    hedged = [state.hedged(leg) for leg in state.plan.legs]
+    chase = min((cost for cost, size in options if size >= max(hedged)), default=None)
+    unwind = min((cost for cost, size in options if size <= min(hedged)), default=None)
+    risk = abs(state.net) * state.plan.buy_mid * policy.max_slippage / Decimal(str(policy.max_leg_delay_s))
+    return RepairCosts(chase, None if chase is None else chase + risk, unwind)
+
+
+def _intent(scene: Scene, move: Move, price: Decimal, kind: OrderType, time_in_force: TimeInForce) -> OrderIntent:
+    plan, now = scene.state.plan, scene.facts.now
+    return OrderIntent(
+        client_order_id=_next_id(scene.state, move.leg),
+        session_id=plan.session_id,
+        pair_id=plan.pair_id,
+        account_id=move.leg.account.account_id,
+        venue=move.leg.market.venue,
+        symbol=move.leg.market.symbol,
+        side=move.side,
+        type=kind,
+        time_in_force=time_in_force,
+        quantity=move.quantity,
+        price=price,
+        reference_price=scene.state.arrival_mid(move.leg),
+        reduce_only=move.leg.reduce_only and move.side is move.leg.side,
+        created_at=now,
+        valid_until=now + timedelta(seconds=scene.policy.validity_s),
+    )
+
+
+def _next_id(state: PairState, leg: LegPlan) -> str:
+    """The next attempt's id; the attempt counts the leg's orders, skipping ids that cannot be used."""
+    used = state.refused_ids | {o.intent.client_order_id for o in state.orders}
+    attempt = len(state.of(leg)) + 1
+    for number in range(attempt, attempt + 100):
+        candidate = client_order_id(state.plan.session_id, state.plan.sequence, leg.side.value, number)
+        if candidate not in used:
+            return candidate
+    raise AssertionError("a leg never has a hundred orders")

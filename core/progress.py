@@ -1,0 +1,136 @@
+"""The pair state machine: from a pair's state and what is seen now to the next thing to do.
+
+`decide` is pure: the same state, facts and policy give the same action, so a restarted process that reads the
+journal goes on exactly where the old one stopped. It never ends a pair naked: a pair is filled, unwound,
+cancelled, failed, or it halts with the exposure stated.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from core.legs import Move, Scene, cheapest_repair, resting_intent, taking_intent
+from core.numbers import ZERO, is_multiple
+from core.order import Order, OrderStatus, OrderType, TimeInForce
+from core.pair import Action, Ask, Cancel, Done, Halt, PairFacts, PairPolicy, PairState, PairStatus, Place, Wait
+
+
+def decide(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
+    """Return the next action for a pair."""
+    if not state.orders:
+        return _open(state, facts, policy)
+    unsettled = tuple(o for o in state.orders if not o.status.is_final)
+    if unsettled:
+        return _settle_orders(state, unsettled, facts.now, policy)
+    if state.net == 0 and _grid_ok(state):
+        return _finish(state, facts, policy)
+    return _repair(state, facts, policy)
+
+
+def is_absent(order: Order, asked_at: datetime, policy: PairPolicy) -> bool:
+    """Tell whether a "no such order" given at this time proves that the venue will never fill it."""
+    return asked_at >= order.intent.valid_until + timedelta(seconds=policy.proof_after_s)
+
+
+def _open(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
+    resting = policy.primary is OrderType.LIMIT
+    legs = state.plan.legs
+    if any(leg.account.account_id not in facts.books for leg in legs):
+        return Done(PairStatus.CANCELLED, ZERO, "no proven book for both legs; nothing was sent")
+    make = resting_intent if resting else taking_intent
+    scene = Scene(state, facts, policy)
+    intents = tuple(make(scene, Move(leg, leg.side, leg.quantity)) for leg in legs)
+    return Place(intents, "rest both legs" if resting else "take both legs")
+
+
+def _settle_orders(state: PairState, unsettled: tuple[Order, ...], now: datetime, policy: PairPolicy) -> Action:
+    silent = tuple(o for o in unsettled if _ask_due(state, o, policy) <= now)
+    overdue = timedelta(seconds=policy.unknown_bound_s)
+    lost = [o for o in unsettled if o.status is not OrderStatus.ACCEPTED and now > o.intent.valid_until + overdue]
+    if lost:
+        names = ", ".join(f"{o.intent.client_order_id} on {o.intent.venue}" for o in lost)
+        return Halt(state.net, f"the outcome of {names} is still unknown")
+    resting = tuple(o for o in unsettled if _rests(o))
+    filled = any(o.filled_quantity for o in state.orders)
+    broken = any(o.status in (OrderStatus.REJECTED, OrderStatus.CANCELLED, OrderStatus.EXPIRED) for o in state.orders)
+    rest_until = state.started_at + timedelta(seconds=policy.rest_s)
+    cancellable = tuple(o for o in resting if _cancel_due(state, o, policy) <= now)
+    if cancellable and (filled or broken or now >= rest_until):
+        return Cancel(cancellable, "a leg filled" if filled else "resting time is over")
+    if silent:
+        return Ask(silent)
+    due = [_ask_due(state, o, policy) for o in unsettled]
+    if resting and not (filled or broken):
+        due.append(rest_until)
+    return Wait(max(min(due), now + timedelta(milliseconds=1)))
+
+
+def _rests(order: Order) -> bool:
+    return order.status is OrderStatus.ACCEPTED and order.intent.time_in_force is not TimeInForce.IOC
+
+
+def _cancel_due(state: PairState, order: Order, policy: PairPolicy) -> datetime:
+    """A cancel is asked at once, and again only when the venue was asked in between what became of it."""
+    asked = state.last_asked.get("cancel/" + order.intent.client_order_id)
+    return state.started_at if asked is None else asked + timedelta(seconds=2 * policy.ask_after_s)
+
+
+def _ask_due(state: PairState, order: Order, policy: PairPolicy) -> datetime:
+    """When to ask about an order that is not final: at once if its outcome is unknown, else after a silence."""
+    intent = order.intent
+    asked = state.last_asked.get(intent.client_order_id)
+    if order.status is not OrderStatus.ACCEPTED and asked is None:
+        return intent.created_at
+    cancelled = state.last_asked.get("cancel/" + intent.client_order_id)
+    if cancelled is not None:
+        return max(cancelled, asked or cancelled) + timedelta(seconds=policy.ask_after_s / 2)
+    since = max(order.updated_at or intent.created_at, asked or intent.created_at)
+    return since + timedelta(seconds=policy.ask_after_s * (5 if _rests(order) else 1))
+
+
+def _finish(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
+    quantity = state.hedged(state.plan.buy)
+    touched = any(o.filled_quantity for o in state.orders)
+    if quantity > 0:
+        return Done(PairStatus.FILLED, quantity, "both legs filled equally")
+    if touched:
+        return Done(PairStatus.UNWOUND, ZERO, "the lone leg was taken back")
+    resting_only = all(o.intent.time_in_force is TimeInForce.POST_ONLY for o in state.orders)
+    if resting_only and policy.fallback is OrderType.MARKET and len(state.orders) == 2:
+        return _take_after_rest(state, facts, policy)
+    reasons = "; ".join(sorted({o.reason for o in state.orders if o.reason})) or "nothing filled"
+    refused = any(o.status is OrderStatus.REJECTED for o in state.orders)
+    return Done(PairStatus.FAILED if refused else PairStatus.CANCELLED, ZERO, reasons)
+
+
+def _take_after_rest(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
+    """Nothing filled while resting: the fallback takes both legs at once, if both books are there."""
+    legs = state.plan.legs
+    if any(leg.account.account_id not in facts.books for leg in legs):
+        return Done(PairStatus.CANCELLED, ZERO, "nothing filled while resting and a book is missing")
+    scene = Scene(state, facts, policy)
+    intents = tuple(taking_intent(scene, Move(leg, leg.side, leg.quantity)) for leg in legs)
+    return Place(intents, "nothing filled while resting: take both legs")
+
+
+def _repair(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
+    """Bring uneven legs to one hedged size: the cheapest size that both venues' rules can reach from here."""
+    repairs = len(state.orders) - len(state.plan.legs)
+    if repairs >= policy.repairs_max:
+        return Halt(state.net, f"{repairs} more orders did not even the legs out")
+    late = (facts.now - state.started_at).total_seconds() > policy.max_leg_delay_s
+    slack = policy.max_slippage * ((policy.urgency if late else 1) - 1)
+    scene = Scene(state, facts, policy, slack)
+    repair = cheapest_repair(scene)
+    if repair is None:
+        patience = state.started_at + timedelta(seconds=policy.max_leg_delay_s + policy.unknown_bound_s)
+        if facts.now > patience:
+            return Halt(state.net, "no book on which the lone leg could be hedged or taken back")
+        return Wait(facts.now + timedelta(seconds=policy.ask_after_s / 4))
+    intents = tuple(taking_intent(scene, move) for move in repair.moves)
+    return Place(intents, f"even the legs out at {repair.size} for about {repair.cost:.4f} quote", repair.costs)
+
+
+def _grid_ok(state: PairState) -> bool:
+    """A hedged size must lie on the session's lot, or some venue could not close it later."""
+    return is_multiple(state.hedged(state.plan.buy), state.lot)

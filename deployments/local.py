@@ -1,0 +1,82 @@
+"""Everything on one machine: the venue twins, the Prefect server and the service that runs sessions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from deployments.processes import Family, require_free_ports
+from deployments.twins import open_sandbox_accounts
+from store.home import Home
+
+CODE = Path(__file__).resolve().parent.parent
+
+
+def prefect_environ(home: Home) -> dict[str, str]:
+    """The settings under which Prefect behaves as this system needs; why each is there: docs/adr/0002-prefect.md."""
+    return {
+        **home.environ(),
+        "HEDGE_CODE": str(CODE),
+        "PREFECT_HOME": str(home.prefect),
+        "PREFECT_API_URL": f"{home.prefect_url}/api",
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "100",
+        "PREFECT_SERVER_SERVICES_TRIGGERS_READ_BATCH_SIZE": "100",
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P2D",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_RUNNER_PROCESS_LIMIT": "50",
+    }
+
+
+def start(home: Home, *, seed: int, speed: float, say: Callable[[str], None], family: Family | None = None) -> Family:
+    """Start twins, Prefect and the service; return when a session can be started. On failure nothing is left."""
+    home.make()
+    require_free_ports(home)
+    family = family or Family(home)
+    environ = prefect_environ(home)
+    try:
+        twins = family.start(
+            "twins",
+            [sys.executable, "-m", "sandbox.server", "--seed", str(seed), "--port-base", str(home.port_base),
+             "--speed", str(speed)],
+            environ,
+        )  # fmt: skip
+        server = family.start(
+            "prefect",
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port",
+             str(home.prefect_port), "--log-level", "WARNING"],
+            environ,
+        )  # fmt: skip
+        family.wait_for(twins, home.sandbox_url + "/", 20)
+        open_sandbox_accounts(home)
+        say(f"venue twins   {home.sandbox_url}")
+        family.wait_for(server, f"{home.prefect_url}/api/health", 60)
+        say(f"Prefect       {home.prefect_url}")
+        service = family.start("service", [sys.executable, "-m", "deployments.service"], environ)
+        family.wait_for(service, f"{home.prefect_url}/api/deployments/name/hedging-session/sandbox", 60)
+        say("deployments   " + ", ".join(deployment_names(home)))
+    except BaseException:
+        family.stop()
+        raise
+    return family
+
+
+def deployment_names(home: Home) -> list[str]:
+    """Ask the Prefect server for the names of the deployments it has, as `flow/deployment`."""
+    with httpx.Client(base_url=home.prefect_url, trust_env=False, timeout=10) as client:
+        answer = client.post("/api/deployments/filter", json={})
+        answer.raise_for_status()
+        return sorted(f"hedging-session/{row['name']}" for row in answer.json())

@@ -1,0 +1,136 @@
+"""The session request: the one document that the API, the Prefect form, the command line and a schedule hand in.
+
+Field names are camelCase on the wire; both older forms are accepted (`accounts` or `accountIds`, with or without a
+name). It checks shapes and single-field bounds here; rules that need markets or accounts are checked in core.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from core.errors import InvalidStrategy, RequestRefused
+from core.order import OrderType
+from core.strategy import Distribution, SessionGoal, Strategy
+
+Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), allow_inf_nan=False)]
+Fraction = Annotated[Decimal, Field(gt=0, lt=1, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class PriceRange(_Document):
+    """How far from mid resting legs are quoted, as fractions of it (0.001 = 10 bps)."""
+
+    min: Annotated[Decimal, Field(ge=0, lt=1, allow_inf_nan=False)]
+    max: Annotated[Decimal, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class OrderSize(_Document):
+    """Notional of one leg in quote currency (USD)."""
+
+    min: Money
+    max: Money
+
+
+class Timing(_Document):
+    """Seconds between pairs, and the size of each."""
+
+    min_interval: Seconds
+    max_interval: Seconds
+    order_size: OrderSize
+
+
+class RiskLimitsForm(_Document):
+    """maxPositionSize in base units; stopLossThreshold and maxSlippage as fractions."""
+
+    max_position_size: Money
+    stop_loss_threshold: Fraction
+    max_slippage: Fraction
+
+
+class OrderTypes(_Document):
+    """How legs are placed first, and what hedges the rest."""
+
+    primary: OrderType = OrderType.MARKET
+    fallback: OrderType = OrderType.MARKET
+
+
+class StrategyForm(_Document):
+    """What to hedge and how."""
+
+    symbol: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,20}/[A-Z]{3,5}$", examples=["ETH/USD"])]
+    volume_distribution: Distribution = Distribution.EQUAL
+    price_range: PriceRange
+    timing: Timing
+    risk_limits: RiskLimitsForm
+    order_types: OrderTypes = OrderTypes()
+
+
+class SessionRequest(_Document):
+    """One hedging session. volumeTarget in USD of hedged notional, duration in milliseconds; at least one of them."""
+
+    name: Annotated[str | None, Field(min_length=3, max_length=50)] = None
+    strategy: StrategyForm
+    accounts: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=64)]],
+        Field(validation_alias=AliasChoices("accounts", "accountIds", "account_ids"), max_length=16),
+    ]
+    volume_target: Money | None = None
+    duration: Annotated[int | None, Field(gt=0, le=30 * 86_400_000)] = None
+    seed: Annotated[int | None, Field(ge=0, lt=2**53)] = None
+
+    @model_validator(mode="after")
+    def _has_a_goal(self) -> Self:
+        if self.volume_target is None and self.duration is None:
+            raise ValueError("give volumeTarget (USD), duration (milliseconds), or both")
+        return self
+
+    def to_strategy(self) -> Strategy:
+        """Return the core strategy; raises InvalidStrategy where parameters contradict each other."""
+        form = self.strategy
+        return Strategy(
+            symbol=form.symbol,
+            distribution=form.volume_distribution,
+            price_range_min=form.price_range.min,
+            price_range_max=form.price_range.max,
+            interval_min_s=form.timing.min_interval,
+            interval_max_s=form.timing.max_interval,
+            order_size_min=form.timing.order_size.min,
+            order_size_max=form.timing.order_size.max,
+            max_position=form.risk_limits.max_position_size,
+            stop_loss=form.risk_limits.stop_loss_threshold,
+            max_slippage=form.risk_limits.max_slippage,
+            primary=form.order_types.primary,
+            fallback=form.order_types.fallback,
+        )
+
+    def to_goal(self) -> SessionGoal:
+        """Return the session's goal, duration in seconds."""
+        return SessionGoal(self.volume_target, None if self.duration is None else self.duration / 1000)
+
+
+def parse_request(document: Any) -> SessionRequest:
+    """Read a request document; raises RequestRefused naming every field that is wrong and what it should be."""
+    try:
+        return SessionRequest.model_validate(document)
+    except ValidationError as error:
+        raise refusal(error) from None
+
+
+def refusal(error: ValidationError) -> RequestRefused:
+    """Turn a validation error into one sentence that names the fields; never echoes whole inputs."""
+    problems = []
+    for item in error.errors(include_url=False, include_context=False):
+        field = ".".join(str(part) for part in item["loc"]) or "request"
+        given = "" if item["type"] == "missing" else f" (given: {str(item['input'])[:40]!r})"
+        problems.append(f"{field}: {item['msg'].removeprefix('Value error, ')}{given}")
+    first = ".".join(str(part) for part in error.errors()[0]["loc"]) or "request"
+    kind = InvalidStrategy if first.startswith("strategy.") else RequestRefused
+    return kind("; ".join(problems), field=first)
