@@ -16,7 +16,6 @@ Kinds and where they strike:
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ class FrameFate(StrEnum):
     CLOSE = "close"
 
 
-class ConnectionDropped(Exception):  # noqa: N818
+class ConnectionDropped(Exception):
     """Raised instead of closing the socket when the app runs without the twins' server (in-process tests)."""
 
 
@@ -227,8 +226,9 @@ async def drop_connection(scope: MutableMapping[str, Any], receive: Receive) -> 
     if drop is None:
         raise ConnectionDropped
     drop()
-    while (await receive())["type"] != "http.disconnect":
-        await asyncio.sleep(0)
+    message = await receive()
+    while message["type"] != "http.disconnect":
+        message = await receive()
 
 
 async def _swallow(_message: Message) -> None:

@@ -109,7 +109,7 @@ def _paradex(base: str, tick: str, lot: str) -> MarketSpec:
     )
 
 
-def _backpack(base: str, tick: str, lot: str, imf_factor: str, mmf_base: str, mmf_factor: str) -> MarketSpec:
+def _backpack(base: str, tick: str, lot: str, *, imf: str, mmf: tuple[str, str]) -> MarketSpec:
     """Square-root margin functions (docs.backpack.exchange, Markets: imfFunction, mmfFunction)."""
     return MarketSpec(
         instrument=f"{base}/USD",
@@ -122,9 +122,9 @@ def _backpack(base: str, tick: str, lot: str, imf_factor: str, mmf_base: str, mm
         max_notional=_d("5000000"),
         max_leverage=50,
         imf_base=_d("0.02"),
-        imf_factor=_d(imf_factor),
-        mmf_base=_d(mmf_base),
-        mmf_factor=_d(mmf_factor),
+        imf_factor=_d(imf),
+        mmf_base=_d(mmf[0]),
+        mmf_factor=_d(mmf[1]),
         maker_fee=_d("0.0002"),
         taker_fee=_d("0.0005"),
         band_aggressive=_d("0.075"),
@@ -144,8 +144,8 @@ MARKETS: dict[str, dict[str, MarketSpec]] = {
         "SOL/USD": _paradex("SOL", "0.001", "0.1"),
     },
     "backpack": {
-        "ETH/USD": _backpack("ETH", "0.01", "0.0001", "0.0000935", "0.0125", "0.0000561"),
-        "BTC/USD": _backpack("BTC", "0.1", "0.00001", "0.00006", "0.0125", "0.000036"),
-        "SOL/USD": _backpack("SOL", "0.01", "0.01", "0.000075", "0.0135", "0.0000375"),
+        "ETH/USD": _backpack("ETH", "0.01", "0.0001", imf="0.0000935", mmf=("0.0125", "0.0000561")),
+        "BTC/USD": _backpack("BTC", "0.1", "0.00001", imf="0.00006", mmf=("0.0125", "0.000036")),
+        "SOL/USD": _backpack("SOL", "0.01", "0.01", imf="0.000075", mmf=("0.0135", "0.0000375")),
     },
 }

@@ -140,7 +140,7 @@ class RefusalReason(StrEnum):
     ACCOUNT_EXISTS = "ACCOUNT_EXISTS"
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """The engine refuses a command; nothing was changed.
 
     `reason` is for the dialect to translate, `text` for people, `facts` holds the numbers of the case

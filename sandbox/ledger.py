@@ -1,0 +1,139 @@
+"""Books executions, fees and funding to accounts.
+
+Duty: the only place where balances and positions change. A balance changes by realised PnL, fees and
+funding of fills and by hourly funding, nothing else. Must not match orders.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+
+from sandbox.announcer import Announcer
+from sandbox.events import FundingPaid
+from sandbox.funding import hourly_payment
+from sandbox.model import (
+    ZERO,
+    Account,
+    Fill,
+    FillCause,
+    FundingMode,
+    FundingPayment,
+    Liquidity,
+    Order,
+    Position,
+)
+from sandbox.positions import accrued_funding, apply_execution, flips
+from sandbox.venue_state import VenueState
+
+
+class Ledger:
+    """Settlement of one venue."""
+
+    def __init__(self, state: VenueState, announcer: Announcer) -> None:
+        self._state = state
+        self._announcer = announcer
+        self._fee_step = Decimal(1).scaleb(-state.rules.fee_decimals)
+
+    def fee(self, order: Order, liquidity: Liquidity, notional: Decimal, cause: FillCause) -> Decimal:
+        """Fee of one execution, quote, rounded half up; internal accounts pay none."""
+        if self._state.accounts[order.account].is_internal:
+            return ZERO
+        spec = self._state.markets[order.instrument]
+        rate = spec.maker_fee if liquidity is Liquidity.MAKER else spec.taker_fee
+        if cause is FillCause.LIQUIDATION:
+            rate += self._state.rules.liquidation_fee
+        return (notional * rate).quantize(self._fee_step, ROUND_HALF_UP)
+
+    def settle(self, draft: Fill) -> Fill:
+        """Book one side of an execution and return the completed fill (id, PnL, funding, position filled in).
+
+        `draft` carries what the match decided; its id, realised figures and position fields are ignored.
+        """
+        state = self._state
+        account = state.accounts[draft.account]
+        position = account.positions.get(draft.instrument)
+        if position is None:
+            position = account.positions[draft.instrument] = Position(draft.instrument)
+        self._announcer.touch_position(account, position)
+        self._announcer.touch_balance(account)
+        fill_id = state.next_seq()
+        is_flip = flips(position, draft.side, draft.quantity)
+        if is_flip:
+            state.next_seq()
+        held, entry = position.quantity, position.entry_price
+        funding = self._realise_funding(account, position, fill_id)
+        pnl = apply_execution(position, draft.side, draft.quantity, draft.price)
+        if (held == 0 or is_flip) and position.quantity:
+            position.id, position.opened_us = state.next_seq(), draft.time_us
+            if held == 0:
+                position.realised_pnl, position.funding = ZERO, ZERO
+        position.updated_us, position.seq, position.last_fill_id = draft.time_us, draft.seq, fill_id
+        account.balance += pnl - draft.fee
+        account.realised_pnl += pnl
+        account.fees_paid += draft.fee
+        state.fees_collected += draft.fee
+        fill = replace(
+            draft,
+            id=fill_id,
+            realised_pnl=pnl,
+            realised_funding=funding,
+            position_before=held,
+            entry_before=entry,
+        )
+        if not account.is_internal:
+            state.fills.setdefault(account.id, []).append(fill)
+        return fill
+
+    def pay_hour(self) -> None:
+        """Pay one hour's funding to every position (HOURLY venues)."""
+        state, now = self._state, self._state.now_us()
+        for instrument, figures in state.figures.items():
+            figures.note_rate(now)
+            price = figures.index if state.rules.funding_on_index else figures.mark
+            for account in state.accounts.values():
+                position = account.positions.get(instrument)
+                if position is not None and position.quantity:
+                    payment = hourly_payment(position.quantity, price, figures.rate)
+                    self._book_funding(account, position, payment, price, None)
+
+    def _realise_funding(self, account: Account, position: Position, fill_id: int) -> Decimal:
+        """CONTINUOUS venues: book all accrued funding before the position changes; return it."""
+        if self._state.rules.funding_mode is FundingMode.HOURLY:
+            return ZERO
+        figures = self._state.figures[position.instrument]
+        index = figures.accrue(self._state.now_us())
+        payment = accrued_funding(position, index)
+        if position.quantity:
+            self._book_funding(account, position, payment, figures.index, fill_id)
+        position.funding_index = index
+        return payment
+
+    def _book_funding(
+        self, account: Account, position: Position, payment: Decimal, price: Decimal, fill_id: int | None
+    ) -> None:
+        state = self._state
+        self._announcer.touch_balance(account)
+        self._announcer.touch_position(account, position)
+        figures, seq = state.figures[position.instrument], state.next_seq()
+        account.balance += payment
+        account.funding_received += payment
+        position.funding += payment
+        position.updated_us, position.seq = state.now_us(), seq
+        if account.is_internal:
+            return
+        booked = FundingPayment(
+            id=seq,
+            account=account.id,
+            instrument=position.instrument,
+            position_quantity=position.quantity,
+            rate=figures.rate,
+            price=price,
+            payment=payment,
+            index=figures.accrue(state.now_us()),
+            fill_id=fill_id,
+            time_us=state.now_us(),
+            seq=seq,
+        )
+        state.payments.setdefault(account.id, []).append(booked)
+        self._announcer.emit(FundingPaid(booked))
