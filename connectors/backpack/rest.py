@@ -1,0 +1,133 @@
+"""The signed door to Backpack's REST API: clock, signature, request budget. It knows no orders and parses no facts.
+
+(docs.backpack.exchange, Authentication; support.backpack.exchange, API FAQ)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import httpx
+
+from connectors.backpack import build, parse, verdict, wire
+from connectors.backpack.auth import WINDOW_MS_DEFAULT, Signer
+from connectors.http import Answer, HttpVenue
+from connectors.ratelimit import TokenBucket, retry_after_s
+from connectors.settings import BackpackKeys, Endpoints, Outside, Timeouts
+from connectors.venue import NotSent, Unknown
+from core.errors import RateLimited, VenueError
+from core.instrument import Venue
+
+# support.backpack.exchange, API FAQ: 2000 requests a minute for each subaccount.
+CREDITS = 50.0
+CREDITS_PER_S = 25.0
+CREDITS_RESERVED = 20.0
+CLOCK_AGE_S_MAX = 300.0
+
+
+class BackpackRest:
+    """Requests of one API key, signed in the venue's time."""
+
+    def __init__(
+        self,
+        account_id: str,
+        keys: BackpackKeys,
+        endpoints: Endpoints,
+        outside: Outside,
+        timeouts: Timeouts,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Prepare without connecting; raise ConfigurationError for keys that cannot be used."""
+        self._account_id = account_id
+        self._signer = Signer(keys)
+        self._outside = outside
+        self._http = HttpVenue(
+            Venue.BACKPACK, endpoints.rest_url, outside=outside, timeouts=timeouts, transport=transport
+        )
+        self._budget = TokenBucket(
+            Venue.BACKPACK, capacity=CREDITS, per_s=CREDITS_PER_S, outside=outside, reserve=CREDITS_RESERVED
+        )
+        self._clock_offset = timedelta(0)
+        self._clock_read_at: datetime | None = None
+
+    async def aclose(self) -> None:
+        """Close the connections; safe to call twice."""
+        await self._http.aclose()
+
+    async def server_time(self) -> datetime:
+        """Read the venue's clock, and take its distance from ours for signing (to half a round trip)."""
+        before = self._outside.clock()
+        answer = await self.read("/api/v1/time")
+        theirs = parse.parse_server_time(answer.body)
+        self._clock_offset = theirs - (before + (answer.received_at - before) / 2)
+        self._clock_read_at = answer.received_at
+        return theirs
+
+    def subscription(self) -> list[str]:
+        """Sign a stream subscription now."""
+        return self._signer.subscription(timestamp_ms=self._venue_ms())
+
+    async def read(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """Do an unsigned read; anything but 200 raises."""
+        await self._budget.take()
+        answer = await self._http.read(path, params=params)
+        if answer.status != 200:
+            raise self._read_error(answer, f"GET {path}")
+        return answer
+
+    async def ask(self, request: build.Request, *, or_absent: bool = False) -> Answer:
+        """Do a signed read; anything but 200 raises, except a positive "no such thing" where that is an answer."""
+        await self._keep_clock()
+        await self._budget.take()
+        answer = await self._http.read(request.path, params=request.query(), headers=lambda: self._headers(request))
+        if answer.status == 200 or (or_absent and verdict.is_absent(answer)):
+            return answer
+        raise self._read_error(answer, f"GET {request.path}")
+
+    async def command(
+        self, request: build.Request, *, valid_until: datetime | None = None, is_urgent: bool = True
+    ) -> Answer | NotSent | Unknown:
+        """Sign and send one command once; the window is what is left of its validity after waiting for the budget."""
+        try:
+            await self._budget.take(urgent=is_urgent)
+        except RateLimited as limited:
+            return NotSent(limited.message)
+        window_ms: int | None = WINDOW_MS_DEFAULT
+        if valid_until is not None:
+            window_ms = build.window_ms(valid_until, self._outside.clock())
+        if window_ms is None:
+            return NotSent(f"backpack: {request.method} {request.path} was no longer valid before it could be sent")
+        headers = self._headers(request, window_ms) | {"Content-Type": "application/json; charset=utf-8"}
+        answer = await self._http.command(request.method, request.path, content=request.body(), headers=headers)
+        if isinstance(answer, Answer):
+            self._heed(answer)
+        return answer
+
+    def _read_error(self, answer: Answer, what: str) -> VenueError:
+        self._heed(answer)
+        return verdict.read_error(answer, what, self._account_id)
+
+    def _heed(self, answer: Answer) -> None:
+        """Slow down when told to, and measure the clock again before the next read when a request came too late."""
+        refused = verdict.refusal(answer)
+        if refused is None:
+            return
+        if refused.code == verdict.RATE_LIMITED:
+            self._budget.pause(retry_after_s(answer.headers, verdict.PAUSE_S_DEFAULT))
+        elif refused.code == verdict.REQUEST_EXPIRED:
+            self._clock_read_at = None
+
+    async def _keep_clock(self) -> None:
+        now = self._outside.clock()
+        if self._clock_read_at is None or (now - self._clock_read_at).total_seconds() > CLOCK_AGE_S_MAX:
+            await self.server_time()
+
+    def _headers(self, request: build.Request, window_ms: int = WINDOW_MS_DEFAULT) -> dict[str, str]:
+        return self._signer.headers(
+            request.instruction, (request.params,), timestamp_ms=self._venue_ms(), window_ms=window_ms
+        )
+
+    def _venue_ms(self) -> int:
+        return (self._outside.clock() + self._clock_offset - wire.EPOCH) // timedelta(milliseconds=1)
