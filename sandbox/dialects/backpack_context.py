@@ -70,6 +70,10 @@ class Twin:
     limit: RateLimit
     by_symbol: Mapping[str, MarketSpec] = field(default_factory=dict)
 
+    def wall_us(self) -> int:
+        """Return the venue's own clock in unscaled microseconds: what signature windows are held against."""
+        return self.world.wall_us(self.exchange.name)
+
     def spec(self, symbol: str) -> MarketSpec:
         """Return the market of a symbol that was parsed before."""
         return self.by_symbol[symbol]

@@ -47,12 +47,12 @@ def authorise(twin: Twin, request: Request, instruction: str, groups: Sequence[M
     order; raises ``ApiRefusal``.
     """
     credentials = auth.read_headers(request.headers)
-    auth.check_window(credentials, milliseconds(twin.world.wall_us()))
+    auth.check_window(credentials, milliseconds(twin.wall_us()))
     text = auth.signing_text(instruction, groups, credentials.timestamp, credentials.window)
     if not auth.is_signed_by_key(credentials, text):
         raise errors.invalid_signature(twin.switches.signature_error_code)
     account_id = twin.account(credentials.api_key).id
-    twin.limit.spend(account_id, twin.world.wall_us())
+    twin.limit.spend(account_id, twin.wall_us())
     return account_id
 
 

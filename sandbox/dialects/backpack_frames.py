@@ -26,6 +26,7 @@ from sandbox.dialects.backpack_wire import (
 )
 from sandbox.events import FillHappened, MarkChanged, OrderChanged, Trade
 from sandbox.margin import initial_fraction, maintenance_fraction
+from sandbox.matching import CAUSE_TAG
 from sandbox.model import (
     BookLevel,
     FillCause,
@@ -127,7 +128,8 @@ def order_change_frame(spec: MarketSpec, event: OrderChanged, now_us: int) -> Js
     name = _order_event(event)
     if name is None:
         return None
-    frame = _order_members(spec, event.order, origin="USER")
+    cause = FillCause(event.order.tags.get(CAUSE_TAG, FillCause.NORMAL))
+    frame = _order_members(spec, event.order, origin=_ORIGINS[cause])
     frame |= {"E": now_us, "T": event.time_us, "e": name, "t": None}
     reason = expiry_reason(event.order)
     if name == "orderExpired" and reason is not None:

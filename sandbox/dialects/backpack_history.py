@@ -179,7 +179,7 @@ class HistoryRoutes:
 def _settlement_row(row: SettlementRow) -> Json:
     return {
         "engineSequence": None,
-        "positionId": None if row.position_id is None else str(row.position_id),
+        "positionId": None if row.position is None else str(row.position.position_id),
         "quantity": trimmed(row.quantity),
         "source": row.source,
         "subaccountId": None,

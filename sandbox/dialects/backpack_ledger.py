@@ -25,17 +25,6 @@ _CENT_MILLIONTH = Decimal("0.000001")
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class SettlementRow:
-    """One change of the USDC balance; ``quantity`` is signed, + = received."""
-
-    account: str
-    source: str
-    quantity: Decimal
-    time_us: int
-    position_id: int | None
-
-
 @dataclass(slots=True)
 class PositionRecord:
     """The life of one position from flat to flat; money in USDC, ``quantity`` signed."""
@@ -54,6 +43,17 @@ class PositionRecord:
     closing_price: Decimal | None = None
     closed_us: int | None = None
     is_liquidated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementRow:
+    """One change of the USDC balance; ``quantity`` is signed, + = received."""
+
+    account: str
+    source: str
+    quantity: Decimal
+    time_us: int
+    position: PositionRecord | None
 
 
 class Ledger:
@@ -117,18 +117,18 @@ class Ledger:
 
     def _on_fill(self, fill: Fill) -> None:
         key = (fill.account, fill.instrument)
-        self._record_fill(key, fill)
-        record_id = self._open[key].position_id if key in self._open else None
+        record = self._record_fill(key, fill)
         if fill.fee:
-            self._add(fill.account, "TradingFees", -fill.fee, fill.time_us, record_id)
+            self._add(fill.account, "TradingFees", -fill.fee, fill.time_us, record)
         before = self._settled.get(key, ZERO)
         kept = (before * _share_left(fill)).quantize(_CENT_MILLIONTH)
         self._set_settled(key, kept)
         paid = fill.realised_pnl + kept - before
         if paid:
-            self._add(fill.account, "RealizePnl", paid, fill.time_us, record_id)
+            self._add(fill.account, "RealizePnl", paid, fill.time_us, record)
 
-    def _record_fill(self, key: Key, fill: Fill) -> None:
+    def _record_fill(self, key: Key, fill: Fill) -> PositionRecord:
+        """Take a fill into the open position's record; return the record that it changed or ended."""
         held, after = fill.position_before, fill.position_after
         record = self._open.get(key)
         if record is None:
@@ -150,6 +150,7 @@ class Ledger:
             del self._open[key]
             if after:
                 self._open_record(key, fill.time_us).quantity = after
+        return record
 
     def _open_record(self, key: Key, at_us: int) -> PositionRecord:
         record = PositionRecord(key[0], key[1], at_us)
@@ -168,8 +169,7 @@ class Ledger:
         record = self._open.get((payment.account, payment.instrument))
         if record is not None:
             record.funding += payment.payment
-        record_id = None if record is None else record.position_id
-        self._add(payment.account, "FundingPayment", payment.payment, payment.time_us, record_id)
+        self._add(payment.account, "FundingPayment", payment.payment, payment.time_us, record)
 
     def _settle_when_due(self) -> None:
         now_us = self._now_us()
@@ -192,7 +192,7 @@ class Ledger:
         if not paid:
             return False
         self._set_settled(key, due)
-        self._add(account, "RealizePnl", paid, now_us, position.id)
+        self._add(account, "RealizePnl", paid, now_us, self._open.get(key))
         return True
 
     def _set_settled(self, key: Key, settled: Decimal) -> None:
@@ -201,8 +201,8 @@ class Ledger:
         else:
             self._settled.pop(key, None)
 
-    def _add(self, account: str, source: str, quantity: Decimal, at_us: int, position_id: int | None) -> None:
-        self._rows.append(SettlementRow(account, source, quantity, at_us, position_id))
+    def _add(self, account: str, source: str, quantity: Decimal, at_us: int, position: PositionRecord | None) -> None:
+        self._rows.append(SettlementRow(account, source, quantity, at_us, position))
 
 
 def _share_left(fill: Fill) -> Decimal:

@@ -10,6 +10,7 @@ are not post-only wait before they reach the book; post-only orders and cancels 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 
 from sandbox.dialects import backpack_errors as errors
@@ -67,7 +68,7 @@ class OrderDesk:
                 if not entered.done():
                     entered.set_result(placed)
 
-        self._twin.world.call_later(self._twin.switches.speed_bump_us, enter)
+        await self._hold(enter)
         return await entered
 
     def find_resting(self, account_id: str, reference: OrderReference) -> Order | None:
@@ -91,6 +92,13 @@ class OrderDesk:
     def cancel_all(self, account_id: str, symbol: str) -> list[Order]:
         """Cancel every resting order of one market."""
         return self._twin.exchange.cancel_all(account_id, self._twin.spec(symbol).instrument)
+
+    async def _hold(self, enter: Callable[[], None]) -> None:
+        """Let ``enter`` run after the speed bump; a virtual clock moves by itself, as it does for sleeps."""
+        world, bump_us = self._twin.world, self._twin.switches.speed_bump_us
+        world.call_later(bump_us, enter)
+        if world.clock.is_virtual:
+            await world.sleep(bump_us)
 
     def _check(self, account_id: str, order: PlaceOrder) -> None:
         self._refuse_duplicate(account_id, order)

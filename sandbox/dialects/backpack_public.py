@@ -67,7 +67,7 @@ class PublicRoutes:
 
     async def time(self, _request: Request) -> Response:
         """Answer the server time: bare milliseconds as text."""
-        return PlainTextResponse(str(milliseconds(self._twin.world.wall_us())))
+        return PlainTextResponse(str(milliseconds(self._twin.wall_us())))
 
     async def markets(self, request: Request) -> Response:
         """Answer every market, or those of one type."""

@@ -143,7 +143,7 @@ def _authenticate(twin: Twin, signature: object) -> str:
         raise refused
     try:
         credentials = auth.read_parts(*signature)
-        auth.check_window(credentials, milliseconds(twin.world.wall_us()))
+        auth.check_window(credentials, milliseconds(twin.wall_us()))
         text = auth.signing_text("subscribe", [{}], credentials.timestamp, credentials.window)
         if not auth.is_signed_by_key(credentials, text):
             raise refused

@@ -13,9 +13,7 @@ import pytest
 from sandbox.dialects import backpack_auth as auth
 from sandbox.dialects.backpack_errors import ApiRefusal
 
-VECTORS: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "fixtures" / "backpack_signing.json").read_text()
-)
+VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "fixtures" / "vectors_backpack.json").read_text())
 BY_NAME: dict[str, Any] = {vector["name"]: vector for vector in VECTORS["vectors"]}
 REFUSED: list[dict[str, Any]] = VECTORS["must_be_refused"]
 
@@ -41,9 +39,7 @@ def credentials_of(vector: dict[str, Any], **changed: str) -> auth.Credentials:
 def test_every_vector_gives_the_published_text_and_verifies(name: str) -> None:
     vector = BY_NAME[name]
     credentials = credentials_of(vector)
-    text = auth.signing_text(
-        vector["instruction"], groups_of(vector), credentials.timestamp, credentials.window
-    )
+    text = auth.signing_text(vector["instruction"], groups_of(vector), credentials.timestamp, credentials.window)
     assert text == vector["signing_string"]
     auth.check_window(credentials, vector["timestamp"])
     assert auth.is_signed_by_key(credentials, text)
@@ -65,9 +61,7 @@ def test_every_wrongly_signed_text_is_refused(case: dict[str, Any]) -> None:
             auth.check_window(credentials, now_ms)
         return
     auth.check_window(credentials, now_ms)
-    text = auth.signing_text(
-        vector["instruction"], groups_of(vector), credentials.timestamp, credentials.window
-    )
+    text = auth.signing_text(vector["instruction"], groups_of(vector), credentials.timestamp, credentials.window)
     assert not auth.is_signed_by_key(credentials, text)
 
 
