@@ -1,0 +1,81 @@
+"""The record: what was intended, sent, filled and paid. Truth while a session runs; sealed into results after.
+
+store = open_store(home)
+await store.journal.record_intents(entries)      # durable when it returns; `.now(...)` blocks instead
+store.reads.open_orders_of(session_id)
+store.seal(session_id); store.load()
+store.close()
+"""
+
+from core.pair import PairStatus
+from core.risk import Severity
+from store.errors import (
+    BreachNotFound,
+    RecordNotFound,
+    SegmentCorrupt,
+    SessionNotFound,
+    StoreBusy,
+    StoreClosed,
+    StoreError,
+    StoreFull,
+    WireIdTaken,
+)
+from store.opening import Store, open_store
+from store.records import (
+    Account,
+    Breach,
+    BreachAction,
+    Command,
+    CommandKind,
+    Event,
+    JournalEntry,
+    JournalOrder,
+    Lease,
+    NewBreach,
+    NewPair,
+    NewSession,
+    Pair,
+    PairOutcome,
+    RecordedIntent,
+    RowTotals,
+    Segment,
+    Session,
+    SessionStatus,
+    SessionTotals,
+)
+
+__all__ = [
+    "Account",
+    "Breach",
+    "BreachAction",
+    "BreachNotFound",
+    "Command",
+    "CommandKind",
+    "Event",
+    "JournalEntry",
+    "JournalOrder",
+    "Lease",
+    "NewBreach",
+    "NewPair",
+    "NewSession",
+    "Pair",
+    "PairOutcome",
+    "PairStatus",
+    "RecordNotFound",
+    "RecordedIntent",
+    "RowTotals",
+    "Segment",
+    "SegmentCorrupt",
+    "Session",
+    "SessionNotFound",
+    "SessionStatus",
+    "SessionTotals",
+    "Severity",
+    "Store",
+    "StoreBusy",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "WireIdTaken",
+    "open_store",
+]

@@ -1,0 +1,106 @@
+"""The journal: every write of the operational store, in one list. Acknowledges only what is durable.
+
+`await journal.record_fills(fills)` returns once the transaction that holds the fills is on disk;
+`journal.record_fills.now(fills)` does the same and blocks the calling thread (signal handlers, command line, hooks).
+Each operation's arguments, answer and errors are documented at its function in `store.operations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, Generic, ParamSpec, TypeVar
+
+from sqlalchemy import Engine
+
+from store.operations import (
+    accounts,
+    breaches,
+    commands,
+    events,
+    facts,
+    fills,
+    leases,
+    orders,
+    pairs,
+    segments,
+    sessions,
+)
+from store.writer import Tx, Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BoundOperation(Generic[P, T]):
+    """One operation of one journal: awaited, or called as `.now(...)`."""
+
+    def __init__(self, writer: Writer, function: Callable[Concatenate[Tx, P], T]) -> None:
+        self._writer = writer
+        self._function = function
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write and return once it is durable."""
+        return await self._writer.write(lambda tx: self._function(tx, *args, **kwargs))
+
+    def now(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write and block until it is durable."""
+        return self._writer.write_now(lambda tx: self._function(tx, *args, **kwargs))
+
+
+class Operation(Generic[P, T]):
+    """Makes a function of a transaction a method of the journal."""
+
+    def __init__(self, function: Callable[Concatenate[Tx, P], T]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, journal: Journal, owner: type[Journal]) -> BoundOperation[P, T]:
+        return BoundOperation(journal.writer, self._function)
+
+
+class Journal:
+    """All writes. One per process; closing it writes what is queued."""
+
+    register_account = Operation(accounts.register_account)
+
+    create_session = Operation(sessions.create_session)
+    set_session_status = Operation(sessions.set_session_status)
+    begin_attempt = Operation(sessions.begin_attempt)
+    set_flow_run = Operation(sessions.set_flow_run)
+    update_session_totals = Operation(sessions.update_session_totals)
+
+    record_pair = Operation(pairs.record_pair)
+    complete_pair = Operation(pairs.complete_pair)
+
+    record_intents = Operation(orders.record_intents)
+    record_order = Operation(orders.record_order)
+    record_fills = Operation(fills.record_fills)
+
+    record_funding = Operation(facts.record_funding)
+    record_positions = Operation(facts.record_positions)
+
+    record_breach = Operation(breaches.record_breach)
+    acknowledge_breach = Operation(breaches.acknowledge_breach)
+
+    append_event = Operation(events.append_event)
+
+    add_command = Operation(commands.add_command)
+    take_command = Operation(commands.take_command)
+    finish_command = Operation(commands.finish_command)
+    reopen_commands = Operation(commands.reopen_commands)
+
+    acquire_lease = Operation(leases.acquire_lease)
+    acquire_many = Operation(leases.acquire_many)
+    renew_lease = Operation(leases.renew_lease)
+    renew_many = Operation(leases.renew_many)
+    release_lease = Operation(leases.release_lease)
+    release_many = Operation(leases.release_many)
+
+    register_segments = Operation(segments.register_segments)
+
+    def __init__(self, engine: Engine) -> None:
+        self.writer = Writer(engine)
+
+    def close(self) -> None:
+        """Write what is queued, then stop; safe to call twice."""
+        self.writer.close()

@@ -1,0 +1,92 @@
+"""Writing executions exactly once and giving each to the order that explains it. Never changes an order's status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from decimal import Decimal
+
+from sqlalchemy import RowMapping, insert, or_, select, update
+
+from core.numbers import ZERO
+from core.order import Fill, Order
+from store.errors import StoreError
+from store.tables import FILLS, ORDERS
+from store.writer import Tx
+
+
+def record_fills(tx: Tx, fills: Sequence[Fill]) -> list[Fill]:
+    """Write fills and return those that were new, in order; a trade id seen before on that account is ignored.
+
+    A fill belongs to the order on its account with its client order id (ours or the one on the wire) or, failing
+    that, its venue order id; it then carries our client order id and that order's session and pair. One that no
+    journalled order explains is kept without a session. Raises StoreError when a known trade id comes back with
+    another side, quantity or price.
+    """
+    return [recorded for fill in fills if (recorded := _record(tx, fill)) is not None]
+
+
+def attribute_fills(tx: Tx, order: Order) -> None:
+    """Give an order the fills that came before its venue order id was known."""
+    intent = order.intent
+    waiting = (
+        (FILLS.c.venue == intent.venue.value)
+        & (FILLS.c.account_id == intent.account_id)
+        & (FILLS.c.venue_order_id == order.venue_order_id)
+        & FILLS.c.session_id.is_(None)
+    )
+    fees = tx.connection.execute(select(FILLS.c.fee).where(waiting)).scalars().all()
+    if not fees:
+        return
+    found = {"session_id": intent.session_id, "pair_id": intent.pair_id, "client_order_id": intent.client_order_id}
+    tx.connection.execute(update(FILLS).where(waiting).values(**found, change=tx.change))
+    _add_fees(tx, intent.client_order_id, sum(fees, ZERO))
+
+
+def fill_id(fill: Fill) -> str:
+    """Return the id under which a fill is kept: venue, account and trade id together."""
+    return f"{fill.venue.value}:{fill.account_id}:{fill.trade_id}"
+
+
+def _record(tx: Tx, fill: Fill) -> Fill | None:
+    known = tx.connection.execute(select(FILLS).where(FILLS.c.fill_id == fill_id(fill))).mappings().one_or_none()
+    if known is not None:
+        _check_same(known, fill)
+        return None
+    order = _explaining_order(tx, fill)
+    values = asdict(fill) | {"fill_id": fill_id(fill), "session_id": None, "pair_id": None, "change": tx.change}
+    if order is not None:
+        fill = replace(fill, client_order_id=order["client_order_id"])
+        values |= {key: order[key] for key in ("session_id", "pair_id", "client_order_id")}
+        _add_fees(tx, order["client_order_id"], fill.fee)
+    tx.connection.execute(insert(FILLS).values(**values))
+    return fill
+
+
+def _explaining_order(tx: Tx, fill: Fill) -> RowMapping | None:
+    here = (ORDERS.c.account_id == fill.account_id) & (ORDERS.c.venue == fill.venue.value)
+    columns = select(ORDERS.c.client_order_id, ORDERS.c.session_id, ORDERS.c.pair_id)
+    if fill.client_order_id is not None:
+        given = fill.client_order_id
+        named = or_(ORDERS.c.client_order_id == given, ORDERS.c.wire_client_id == given)
+        row = tx.connection.execute(columns.where(here, named)).mappings().first()
+        if row is not None:
+            return row
+    by_venue = columns.where(here, ORDERS.c.venue_order_id == fill.venue_order_id)
+    return tx.connection.execute(by_venue).mappings().first()
+
+
+def _add_fees(tx: Tx, client_order_id: str, fees: Decimal) -> None:
+    # In Python, because SQLite would add text as floats.
+    this = ORDERS.c.client_order_id == client_order_id
+    so_far: Decimal = tx.connection.execute(select(ORDERS.c.fees).where(this)).scalar_one()
+    tx.connection.execute(update(ORDERS).where(this).values(fees=so_far + fees, change=tx.change))
+
+
+def _check_same(known: RowMapping, fill: Fill) -> None:
+    if (known["side"], known["quantity"], known["price"]) != (fill.side.value, fill.quantity, fill.price):
+        raise StoreError(
+            f"{fill.venue} account {fill.account_id}: trade {fill.trade_id} was recorded as {known['side']} "
+            f"{known['quantity']} at {known['price']} and now comes as {fill.side} {fill.quantity} at {fill.price}; "
+            "compare with the venue before going on"
+        )

@@ -1,0 +1,317 @@
+"""Reads of the operational store: rows come out as values. Cannot write; every call sees one consistent state.
+
+All calls are short and block; await them through `asyncio.to_thread` where a millisecond matters.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Engine, RowMapping, Select, String, cast, func, select
+
+from core.account import Position
+from core.errors import HedgeError
+from core.instrument import Venue
+from core.market import FundingPayment
+from core.numbers import ZERO
+from core.order import Fill, Order, OrderStatus
+from core.pair import PairStatus
+from core.risk import OwnOrder
+from store.engine import to_json
+from store.errors import BreachNotFound, RecordNotFound, SessionNotFound
+from store.records import (
+    Account,
+    Breach,
+    Command,
+    Event,
+    JournalOrder,
+    Lease,
+    Pair,
+    RowTotals,
+    Segment,
+    Session,
+    SessionStatus,
+)
+from store.rows import (
+    account_of,
+    breach_of,
+    command_of,
+    event_of,
+    fill_of,
+    funding_of,
+    journal_order_of,
+    lease_of,
+    order_of,
+    own_order_of,
+    pair_of,
+    position_of,
+    segment_of,
+    session_of,
+)
+from store.tables import (
+    ACCOUNTS,
+    BREACHES,
+    COMMANDS,
+    EVENTS,
+    FILLS,
+    FUNDING,
+    LEASES,
+    ORDERS,
+    PAIRS,
+    POSITIONS,
+    SEGMENTS,
+    SESSIONS,
+)
+
+T = TypeVar("T")
+PAGE_MAX = 1000
+_LIVE = tuple(status.value for status in OrderStatus if not status.is_final)
+
+
+class Reads:
+    """Questions to the operational store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def account(self, account_id: str) -> Account:
+        """Return one registered account; raise RecordNotFound."""
+        found = self._all(select(ACCOUNTS).where(ACCOUNTS.c.account_id == account_id), account_of)
+        return _one(found, RecordNotFound(f"no account {account_id}; register it first", accountId=account_id))
+
+    def accounts(self) -> list[Account]:
+        """Return all registered accounts by id."""
+        return self._all(select(ACCOUNTS).order_by(ACCOUNTS.c.account_id), account_of)
+
+    def session(self, session_id: str) -> Session:
+        """Return one session; raise SessionNotFound."""
+        found = self._all(select(SESSIONS).where(SESSIONS.c.session_id == session_id), session_of)
+        return _one(found, SessionNotFound(f"no session {session_id}; list the sessions", sessionId=session_id))
+
+    def sessions(
+        self,
+        *,
+        statuses: Collection[SessionStatus] = (),
+        account_id: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[Session]:
+        """Return sessions, newest first; no statuses means all; account_id keeps those that trade with it."""
+        newest = select(SESSIONS).where(*_session_filter(statuses, account_id))
+        newest = newest.order_by(SESSIONS.c.created_at.desc(), SESSIONS.c.session_id.desc())
+        return self._all(_page(newest, limit, offset), session_of)
+
+    def count_sessions(self, *, statuses: Collection[SessionStatus] = (), account_id: str | None = None) -> int:
+        """Count what `sessions` would return without a limit."""
+        return self._count(select(func.count()).select_from(SESSIONS).where(*_session_filter(statuses, account_id)))
+
+    def pair(self, pair_id: str) -> Pair:
+        """Return one pair; raise RecordNotFound."""
+        found = self._all(select(PAIRS).where(PAIRS.c.pair_id == pair_id), pair_of)
+        return _one(found, RecordNotFound(f"no pair {pair_id}", pairId=pair_id))
+
+    def pairs(
+        self,
+        session_id: str,
+        *,
+        statuses: Collection[PairStatus] = (),
+        account_id: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+        newest_first: bool = False,
+    ) -> list[Pair]:
+        """Return a session's pairs by sequence; no statuses means all."""
+        order = PAIRS.c.sequence.desc() if newest_first else PAIRS.c.sequence
+        chosen = select(PAIRS).where(*_pair_filter(session_id, statuses, account_id)).order_by(order)
+        return self._all(_page(chosen, limit, offset), pair_of)
+
+    def count_pairs(
+        self, session_id: str, *, statuses: Collection[PairStatus] = (), account_id: str | None = None
+    ) -> int:
+        """Count what `pairs` would return without a limit."""
+        where = _pair_filter(session_id, statuses, account_id)
+        return self._count(select(func.count()).select_from(PAIRS).where(*where))
+
+    def next_pair_sequence(self, session_id: str) -> int:
+        """Return the sequence of the session's next pair, from 1 on."""
+        last = select(func.coalesce(func.max(PAIRS.c.sequence), 0)).where(PAIRS.c.session_id == session_id)
+        return self._count(last) + 1
+
+    def open_pairs(self, session_id: str) -> list[Pair]:
+        """Return the pairs that have not been completed: what a recovery starts with."""
+        chosen = select(PAIRS).where(PAIRS.c.session_id == session_id, PAIRS.c.completed_at.is_(None))
+        return self._all(chosen.order_by(PAIRS.c.sequence), pair_of)
+
+    def journal_order(self, client_order_id: str) -> JournalOrder:
+        """Return one order with what the journal adds; raise RecordNotFound."""
+        found = self._all(select(ORDERS).where(ORDERS.c.client_order_id == client_order_id), journal_order_of)
+        return _one(found, RecordNotFound(f"no order {client_order_id}", clientOrderId=client_order_id))
+
+    def journal_orders_of_pair(self, pair_id: str) -> list[JournalOrder]:
+        """Return a pair's orders with leg, attempt and fees, oldest first."""
+        return self._all(_oldest_orders(ORDERS.c.pair_id == pair_id), journal_order_of)
+
+    def orders_of_pair(self, pair_id: str) -> list[Order]:
+        """Return a pair's orders, oldest first."""
+        return self._all(_oldest_orders(ORDERS.c.pair_id == pair_id), order_of)
+
+    def orders_of_session(self, session_id: str) -> list[Order]:
+        """Return all orders of a session, oldest first."""
+        return self._all(_oldest_orders(ORDERS.c.session_id == session_id), order_of)
+
+    def open_orders_of(self, session_id: str) -> list[Order]:
+        """Return the orders of a session that are not known to be final: intended, sent, unknown, accepted."""
+        return self._all(_oldest_orders(ORDERS.c.session_id == session_id, ORDERS.c.status.in_(_LIVE)), order_of)
+
+    def own_live_orders(self, venue: Venue, symbol: str) -> tuple[OwnOrder, ...]:
+        """Return every own order of the installation, of any session, that may rest or be on its way there."""
+        here = _oldest_orders(ORDERS.c.venue == venue.value, ORDERS.c.symbol == symbol, ORDERS.c.status.in_(_LIVE))
+        return tuple(own_order_of(order) for order in self._all(here, order_of))
+
+    def fills_of_session(self, session_id: str) -> list[Fill]:
+        """Return a session's fills by the venues' time."""
+        return self._all(_by_time(FILLS.c.session_id == session_id), fill_of)
+
+    def fills_of_pair(self, pair_id: str) -> list[Fill]:
+        """Return a pair's fills by the venues' time."""
+        return self._all(_by_time(FILLS.c.pair_id == pair_id), fill_of)
+
+    def unexplained_fills(self, account_id: str, since: datetime) -> list[Fill]:
+        """Return fills of an account from `since` on that no journalled order explains."""
+        where = (FILLS.c.account_id == account_id, FILLS.c.session_id.is_(None), FILLS.c.venue_time >= since)
+        return self._all(_by_time(*where), fill_of)
+
+    def funding_of(self, session_id: str) -> list[FundingPayment]:
+        """Return a session's booked funding payments, oldest first."""
+        chosen = select(FUNDING).where(FUNDING.c.session_id == session_id)
+        return self._all(chosen.order_by(FUNDING.c.paid_at, FUNDING.c.funding_id), funding_of)
+
+    def positions_of(self, session_id: str) -> list[Position]:
+        """Return a session's snapshots of positions, oldest first."""
+        chosen = select(POSITIONS).where(POSITIONS.c.session_id == session_id)
+        return self._all(chosen.order_by(POSITIONS.c.at, POSITIONS.c.position_id), position_of)
+
+    def breach(self, breach_id: str) -> Breach:
+        """Return one breach; raise BreachNotFound."""
+        found = self._all(select(BREACHES).where(BREACHES.c.breach_id == breach_id), breach_of)
+        return _one(found, BreachNotFound(f"no breach {breach_id}", breachId=breach_id))
+
+    def breaches(self, session_id: str, *, open_only: bool = False) -> list[Breach]:
+        """Return a session's breaches, oldest first; open_only leaves out the acknowledged ones."""
+        chosen = select(BREACHES).where(BREACHES.c.session_id == session_id)
+        if open_only:
+            chosen = chosen.where(BREACHES.c.acknowledged_at.is_(None))
+        return self._all(chosen.order_by(BREACHES.c.created_at, BREACHES.c.breach_id), breach_of)
+
+    def commands(self, session_id: str) -> list[Command]:
+        """Return everything that was asked of a session, oldest first."""
+        chosen = select(COMMANDS).where(COMMANDS.c.session_id == session_id)
+        return self._all(chosen.order_by(COMMANDS.c.command_id), command_of)
+
+    def pending_commands(self, session_id: str) -> list[Command]:
+        """Return the commands that no run has taken, oldest first."""
+        chosen = select(COMMANDS).where(
+            COMMANDS.c.session_id == session_id, COMMANDS.c.taken_at.is_(None), COMMANDS.c.done_at.is_(None)
+        )
+        return self._all(chosen.order_by(COMMANDS.c.command_id), command_of)
+
+    def lease(self, scope: str) -> Lease | None:
+        """Return who holds a scope, perhaps expired; None when nobody ever took it or it was given back."""
+        found = self._all(select(LEASES).where(LEASES.c.scope == scope), lease_of)
+        return found[0] if found else None
+
+    def events_since(self, session_id: str, sequence: int, *, limit: int = PAGE_MAX) -> list[Event]:
+        """Return a session's events after a sequence (0: from the first), at most `limit`, in order."""
+        chosen = select(EVENTS).where(EVENTS.c.session_id == session_id, EVENTS.c.sequence > sequence)
+        return self._all(_page(chosen.order_by(EVENTS.c.sequence), limit, 0), event_of)
+
+    def last_event_sequence(self, session_id: str) -> int:
+        """Return the sequence of the session's last event, 0 when there is none."""
+        last = select(func.coalesce(func.max(EVENTS.c.sequence), 0)).where(EVENTS.c.session_id == session_id)
+        return self._count(last)
+
+    def segments(self, session_id: str | None = None) -> list[Segment]:
+        """Return registered segments in the order in which they have to be loaded; None: of all sessions."""
+        chosen = select(SEGMENTS).order_by(SEGMENTS.c.last_change, SEGMENTS.c.session_id, SEGMENTS.c.source)
+        if session_id is not None:
+            chosen = chosen.where(SEGMENTS.c.session_id == session_id)
+        return self._all(chosen, segment_of)
+
+    def totals(self, session_id: str) -> RowTotals:
+        """Compute a session's sums from its rows, in exact decimals."""
+        with self._engine.connect() as connection, connection.begin():
+            pairs = connection.execute(select(PAIRS).where(PAIRS.c.session_id == session_id)).mappings().all()
+            fills = connection.execute(select(FILLS).where(FILLS.c.session_id == session_id)).mappings().all()
+            funding = select(FUNDING.c.payment).where(FUNDING.c.session_id == session_id)
+            payments = connection.execute(funding).scalars().all()
+        return _totals([pair_of(row) for row in pairs], [fill_of(row) for row in fills], sum(payments, ZERO))
+
+    def _all(self, statement: Select[*tuple[object, ...]], read: Callable[[RowMapping], T]) -> list[T]:
+        with self._engine.connect() as connection:
+            return [read(row) for row in connection.execute(statement).mappings()]
+
+    def _count(self, statement: Select[int]) -> int:
+        with self._engine.connect() as connection:
+            return int(connection.execute(statement).scalar_one())
+
+
+def _one(found: list[T], missing: HedgeError) -> T:
+    if not found:
+        raise missing
+    return found[0]
+
+
+def _page(statement: Select[*tuple[object, ...]], limit: int, offset: int) -> Select[*tuple[object, ...]]:
+    return statement.limit(min(limit, PAGE_MAX)).offset(offset)
+
+
+def _session_filter(statuses: Collection[SessionStatus], account_id: str | None) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    if statuses:
+        where.append(SESSIONS.c.status.in_([status.value for status in statuses]))
+    if account_id is not None:
+        # accounts is a JSON list of texts, so the quoted id occurs in it exactly when the account is listed.
+        where.append(cast(SESSIONS.c.accounts, String).contains(to_json(account_id), autoescape=True))
+    return where
+
+
+def _pair_filter(
+    session_id: str, statuses: Collection[PairStatus], account_id: str | None
+) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = [PAIRS.c.session_id == session_id]
+    if statuses:
+        where.append(PAIRS.c.status.in_([status.value for status in statuses]))
+    if account_id is not None:
+        where.append((PAIRS.c.buy_account == account_id) | (PAIRS.c.sell_account == account_id))
+    return where
+
+
+def _oldest_orders(*where: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    return select(ORDERS).where(*where).order_by(ORDERS.c.created_at, ORDERS.c.leg, ORDERS.c.attempt)
+
+
+def _by_time(*where: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    return select(FILLS).where(*where).order_by(FILLS.c.venue_time, FILLS.c.fill_id)
+
+
+def _totals(pairs: list[Pair], fills: list[Fill], funding: Decimal) -> RowTotals:
+    volume: dict[str, Decimal] = defaultdict(Decimal)
+    net: dict[str, Decimal] = defaultdict(Decimal)
+    for fill in fills:
+        volume[fill.account_id] += fill.quantity * fill.price
+        net[fill.account_id] += fill.quantity * fill.side.sign
+    statuses = [pair.outcome.status for pair in pairs]
+    return RowTotals(
+        volume_generated=sum((pair.outcome.volume for pair in pairs), ZERO),
+        fees=sum((fill.fee for fill in fills), ZERO),
+        funding=funding,
+        pairs_filled=statuses.count(PairStatus.FILLED),
+        pairs_unwound=statuses.count(PairStatus.UNWOUND),
+        naked_usd_seconds=sum((pair.outcome.naked_usd_seconds for pair in pairs), ZERO),
+        volume_by_account=dict(volume),
+        net_by_account=dict(net),
+    )
