@@ -54,12 +54,15 @@ class TokenBucket:
         self._refill()
         return 0.0 if self._pause_s() > 0 else self._credits
 
-    async def take(self, cost: float = 1.0, *, urgent: bool = False) -> None:
-        """Spend credits, waiting for one's turn; raise RateLimited when that would take longer than the bound."""
+    async def take(self, cost: float = 1.0, *, urgent: bool = False, wait_s_max: float | None = None) -> None:
+        """Spend credits, waiting for one's turn; raise RateLimited when that would take longer than the bound.
+
+        wait_s_max narrows the budget's own bound for a request that is worth nothing when late.
+        """
         self._ticket += 1
         mine = (not urgent, self._ticket, cost)
         heapq.heappush(self._waiting, mine)
-        deadline = self._outside.clock() + timedelta(seconds=self._wait_s_max)
+        deadline = self._outside.clock() + timedelta(seconds=self._wait_s_max if wait_s_max is None else wait_s_max)
         try:
             while (delay_s := self._delay_s(mine)) > 0:
                 now = self._outside.clock()
@@ -86,6 +89,14 @@ class TokenBucket:
         """Take the venue's own count of what is left when it is lower than ours (other users of the same quota)."""
         self._refill()
         self._credits = min(self._credits, remaining)
+
+    def resize(self, *, capacity: float, per_s: float) -> None:
+        """Take over a quota that the venue states for this key or tier; what is left never grows by that."""
+        if capacity <= self._reserve or per_s <= 0:
+            raise ValueError("a budget needs a capacity above its reserve and a positive refill")
+        self._refill()
+        self._capacity, self._per_s = capacity, per_s
+        self._credits = min(self._credits, capacity)
 
     def _delay_s(self, mine: tuple[bool, int, float]) -> float:
         """Seconds until this ticket's turn: credits for everyone before it, itself, and the reserve it must leave."""

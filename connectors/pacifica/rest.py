@@ -1,0 +1,174 @@
+"""Pacifica's REST door for one account: the credit budget, signing at the last moment, paging. No facts are made here.
+
+Source: docs.pacifica.fi, Rate limits, Signing, Pagination.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import httpx
+
+from connectors.http import Answer, HttpVenue
+from connectors.pacifica import build, outcomes, parse, wire
+from connectors.pacifica.auth import Signer, encode_body
+from connectors.ratelimit import TokenBucket, retry_after_s
+from connectors.settings import Endpoints, Outside, PacificaKeys, Timeouts
+from connectors.venue import NotSent, Unknown
+from core.errors import ProtocolViolation, RateLimited
+from core.instrument import Venue
+from core.order import OrderIntent
+
+# Credits per minute without and with a config key; the venue's ratelimit headers, which count in tenths of
+# credits, correct both.
+CREDITS = 100.0
+CREDITS_WITH_KEY = 300.0
+WINDOW_S = 60.0
+HEADER_UNIT = 10.0
+RESERVE = 10.0
+COST_READ = 1.0
+COST_HEAVY = 3.0
+COST_ORDER = 1.0
+COST_CANCEL = 0.5
+# An order that would wait longer for its turn is late: better not sent.
+ORDER_WAIT_S_MAX = 0.5
+
+PAGES_MAX = 100
+
+_QUOTA = re.compile(r"q=(\d{1,9})\b")
+_REMAINING = re.compile(r"r=(\d{1,9})\b")
+
+DatedT = TypeVar("DatedT", bound=wire.Dated)
+
+
+class PacificaRest:
+    """Paced, signed, bounded exchanges with one account's REST API."""
+
+    def __init__(
+        self,
+        keys: PacificaKeys,
+        endpoints: Endpoints,
+        outside: Outside,
+        timeouts: Timeouts,
+        transport: httpx.AsyncBaseTransport | None,
+    ) -> None:
+        """Read the keys (ConfigurationError when they do not fit) and prepare; nothing is connected yet."""
+        self.account = keys.account
+        self.headers = {"PF-API-KEY": keys.config_key.get_secret_value()} if keys.config_key else {}
+        self._signer = Signer(keys)
+        self._outside = outside
+        self._http = HttpVenue(
+            Venue.PACIFICA,
+            endpoints.rest_url,
+            outside=outside,
+            timeouts=timeouts,
+            headers=self.headers,
+            transport=transport,
+        )
+        self._quota = CREDITS_WITH_KEY if keys.config_key else CREDITS
+        self._budget = TokenBucket(
+            Venue.PACIFICA, capacity=self._quota, per_s=self._quota / WINDOW_S, outside=outside, reserve=RESERVE
+        )
+        self._offset = timedelta(0)
+        self._last_stamp_ms = 0
+
+    async def aclose(self) -> None:
+        """Close the connections; safe to call twice."""
+        await self._http.aclose()
+
+    @property
+    def venue_now(self) -> datetime:
+        """The venue's clock as far as we know it."""
+        return self._outside.clock() + self._offset
+
+    def adjust_clock(self, offset: timedelta) -> None:
+        """Sign and ask in the venue's time from now on."""
+        self._offset = offset
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None, cost: float = COST_READ) -> Answer:
+        """Read a path below the API root, waiting for its turn; any status is returned."""
+        await self._budget.take(cost)
+        answer = await self._http.read(f"{build.API}{path}", params=params)
+        self._learn_budget(answer)
+        return answer
+
+    async def read(
+        self, path: str, params: Mapping[str, str] | None = None, cost: float = COST_READ
+    ) -> tuple[wire.Envelope, datetime]:
+        """Read a path and return its envelope and when it came; raise what any other answer means."""
+        answer = await self.get(path, params, cost)
+        return parse.envelope(answer.status, answer.headers, answer.body), answer.received_at
+
+    async def pages(
+        self, path: str, params: Mapping[str, str], model: type[DatedT], *, back_to: datetime | None = None
+    ) -> tuple[list[DatedT], datetime]:
+        """Read a history page by page, in the venue's order, and return the rows and when the last page came.
+
+        The order of some histories is not documented: `back_to` ends the reading early only after a page that
+        runs from newer to older and has got behind that time. Raises ProtocolViolation for endless histories.
+        """
+        found: list[DatedT] = []
+        cursor: str | None = None
+        floor_ms = build.millis_of(back_to) if back_to else None
+        for _ in range(PAGES_MAX):
+            query = {**params, "cursor": cursor} if cursor else params
+            answer, received = await self.read(path, query, COST_HEAVY)
+            page = parse.rows(model, answer)
+            found.extend(page)
+            if not answer.has_more or _is_behind(page, floor_ms):
+                return found, received
+            if not answer.next_cursor or answer.next_cursor == cursor:
+                raise ProtocolViolation(f"pacifica: {path} says there is more and does not say where", venue="pacifica")
+            cursor = answer.next_cursor
+        raise ProtocolViolation(f"pacifica: {path} has more than {PAGES_MAX} pages for one question", venue="pacifica")
+
+    async def send(self, command: build.Command, intent: OrderIntent | None = None) -> Answer | NotSent | Unknown:
+        """Wait for a turn, sign with the present time, post once.
+
+        Without an intent it is a cancel: those, and orders that only reduce, may use the budget's reserve.
+        """
+        urgent = intent is None or intent.reduce_only
+        cost = COST_CANCEL if intent is None else COST_ORDER
+        try:
+            await self._budget.take(cost, urgent=urgent, wait_s_max=None if intent is None else ORDER_WAIT_S_MAX)
+        except RateLimited as spent:
+            return NotSent(spent.message)
+        window_ms = build.expiry_window_ms(intent, self._outside.clock()) if intent else build.EXPIRY_WINDOW_MS_MAX
+        if window_ms is None:
+            return NotSent("pacifica: the time in which this intent was valid is over")
+        body = self._signer.signed_body(
+            command.operation, command.payload, timestamp_ms=self._stamp(), expiry_window_ms=window_ms
+        )
+        headers = {"content-type": "application/json"}
+        answer = await self._http.command("POST", command.path, content=encode_body(body), headers=headers)
+        if isinstance(answer, Answer):
+            self._learn_budget(answer)
+        return answer
+
+    def _stamp(self) -> int:
+        """Return a signing time that is never used twice, so that no two requests can be taken for a replay."""
+        self._last_stamp_ms = max(self._last_stamp_ms + 1, build.millis_of(self.venue_now))
+        return self._last_stamp_ms
+
+    def _learn_budget(self, answer: Answer) -> None:
+        """Obey a 429, and take over the quota and the rest that the headers state."""
+        if answer.status == 429:
+            self._budget.pause(retry_after_s(answer.headers, outcomes.RETRY_AFTER_DEFAULT_S))
+        policy = _QUOTA.search(answer.headers.get("ratelimit-policy", ""))
+        stated = int(policy[1]) / HEADER_UNIT if policy else self._quota
+        if stated != self._quota and stated > RESERVE:
+            self._budget.resize(capacity=stated, per_s=stated / WINDOW_S)
+            self._quota = stated
+        remaining = _REMAINING.search(answer.headers.get("ratelimit", ""))
+        if remaining:
+            self._budget.observe(int(remaining[1]) / HEADER_UNIT)
+
+
+def _is_behind(page: list[DatedT], floor_ms: int | None) -> bool:
+    """Tell whether a page runs from newer to older and ends before a time."""
+    if floor_ms is None or not page:
+        return False
+    return page[0].created_at > page[-1].created_at and page[-1].created_at < floor_ms
