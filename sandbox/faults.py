@@ -225,7 +225,7 @@ async def drop_connection(scope: MutableMapping[str, Any], receive: Receive) -> 
     drop = scope.get("extensions", {}).get(DROP_EXTENSION)
     if drop is None:
         raise ConnectionDropped
-    drop()
+    drop["close"]()
     message = await receive()
     while message["type"] != "http.disconnect":
         message = await receive()
