@@ -1,4 +1,4 @@
-"""What Paradex sends, as far as this connector reads it. Shapes only: no meaning, no arithmetic.
+"""What Paradex sends, as far as this connector reads it: shapes and their reading. No meaning, no arithmetic.
 
 Source: docs.paradex.trade, API reference (REST) and WebSocket channels. Unknown fields are ignored and enum members
 stay open text, because new ones appear without notice; what each text means is decided in parse.py.
@@ -6,11 +6,14 @@ stay open text, because new ones appear without notice; what each text means is 
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from core.errors import ProtocolViolation
 from core.numbers import decimal
 
 _EXPONENT_MAX = 40
@@ -44,6 +47,9 @@ Text = Annotated[str, BeforeValidator(_text), Field(max_length=2000)]
 Id = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=200)]
 Millis = Annotated[int, Field(ge=0, le=32_503_680_000_000)]  # until the year 3000
 PriceAndSize = tuple[Number, Number]
+
+
+Shape = TypeVar("Shape", bound="Wire")
 
 
 class Wire(BaseModel):
@@ -85,22 +91,39 @@ class MarginParams(Wire):
     mmf_factor: Number
 
 
+class Fee(Wire):
+    """One fee as a fraction of notional, a negative one is a rebate."""
+
+    fee: Number
+
+
+class ApiFee(Wire):
+    """Fees of orders that come by API."""
+
+    maker_fee: Fee
+    taker_fee: Fee
+
+
+class FeeConfig(Wire):
+    """A market's published fees, by the door an order comes through."""
+
+    api_fee: ApiFee | None = None
+
+
 class MarketRow(Wire):
-    """One row of GET /markets; the list also holds options and spot, which lack some of these."""
+    """One perpetual of GET /markets (the list also holds options and spot, which look different)."""
 
     symbol: Id
-    base_currency: Text = ""
-    quote_currency: Text = ""
-    asset_kind: Text = ""
-    trading_mode: Text = "STANDARD"
-    order_size_increment: MaybeNumber = None
-    price_tick_size: MaybeNumber = None
-    min_notional: MaybeNumber = None
+    base_currency: Id
+    quote_currency: Id
+    order_size_increment: Number
+    price_tick_size: Number
+    min_notional: Number
     max_order_size: MaybeNumber = None
     price_bands_width: MaybeNumber = None
-    funding_period_hours: MaybeNumber = None
-    delta1_cross_margin_params: MarginParams | None = None
-    fee_config: dict[str, Any] | None = None
+    funding_period_hours: Number
+    delta1_cross_margin_params: MarginParams
+    fee_config: FeeConfig | None = None
 
 
 class AccountFees(Wire):
@@ -243,3 +266,52 @@ class RpcFrame(Wire):
     method: Text = ""
     params: SubscriptionParams | None = None
     error: RpcError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list: its rows as parsed JSON, and the cursor of the next page if there is one."""
+
+    rows: tuple[dict[str, Any], ...]
+    next_cursor: str | None
+
+
+def read_json(body: bytes | str, what: str) -> Any:
+    """Parse JSON without ever making a float."""
+    try:
+        return json.loads(body, parse_float=Decimal)
+    except (ValueError, ArithmeticError, RecursionError):
+        raise violation(f"{what} is not JSON") from None
+
+
+def shaped(model: type[Shape], value: object, what: str) -> Shape:
+    """Read a parsed value into a shape; the error names fields, never their content."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as failure:
+        fields = ", ".join(sorted({".".join(map(str, error["loc"])) or "(whole)" for error in failure.errors()})[:5])
+        raise violation(f"{what} has an unexpected shape at: {fields}") from None
+
+
+def page(body: bytes, what: str) -> Page:
+    """Read {"results": [...], "next": cursor}."""
+    envelope = read_json(body, what)
+    rows = envelope.get("results") if isinstance(envelope, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise violation(f"{what} has no list of results")
+    cursor = envelope.get("next")
+    if cursor is not None and not isinstance(cursor, str):
+        raise violation(f"{what} has a cursor that is no text")
+    return Page(tuple(rows), cursor or None)
+
+
+def rpc_frame(frame: str | bytes) -> RpcFrame:
+    """Read a text frame; a binary one belongs to an encoding that this connector never asks for."""
+    if isinstance(frame, bytes):
+        raise violation("a binary frame on a stream that was opened for JSON")
+    return shaped(RpcFrame, read_json(frame, "stream frame"), "stream frame")
+
+
+def violation(text: str) -> ProtocolViolation:
+    """An answer that cannot be what the venue documents."""
+    return ProtocolViolation(f"paradex: {text}", venue="paradex")

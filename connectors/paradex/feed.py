@@ -1,0 +1,330 @@
+"""Paradex streams: books and marks on one socket, own orders and fills on another. It fills snapshots, trades nothing.
+
+Plain JSON: the URL carries no encoding parameters. docs.paradex.trade, WebSocket API: channels order_book.*.deltas
+(first the whole book, then changes whose seq_no grows by one; after a gap one subscribes anew), markets_summary.*,
+orders.*, fills.*; the venue pings by itself, private channels send changes only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.paradex import build, parse
+from connectors.paradex.book import LiveBook
+from connectors.paradex.own_sides import OwnSides
+from connectors.paradex.tokens import TokenKeeper
+from connectors.paradex.wire import BookFrame, FillRow, OrderRow, RpcFrame, SummaryRow, rpc_frame, shaped
+from connectors.settings import Endpoints, Outside, Timeouts
+from connectors.stream import EventQueue, Send, Stream, StreamSettings
+from connectors.venue import FeedEvent, FeedHealth, FillUpdate, OrderUpdate
+from core.errors import AuthenticationFailed, VenueError, VenueRejected
+from core.instrument import Venue
+from core.market import Book, Mark
+
+log = logging.getLogger(__name__)
+
+_AUTH_CODES = frozenset({40110, 40111, 40112, 40300})
+
+
+@dataclass(frozen=True, slots=True)
+class FeedNeeds:
+    """What the feed takes from its client: the markets, the token, known sides, and a way to learn resting orders."""
+
+    account_id: str
+    listing: Callable[[], build.Listing]
+    tokens: TokenKeeper
+    sides: OwnSides
+    learn_sides: Callable[[], Awaitable[None]]
+
+
+class ParadexFeed:
+    """Streams of one account (see VenueFeed)."""
+
+    def __init__(self, needs: FeedNeeds, endpoints: Endpoints, outside: Outside, timeouts: Timeouts) -> None:
+        self._needs = needs
+        self._events = EventQueue(outside)
+        self._books = _BookStream(outside, timeouts, needs, self._renew_public)
+        self._orders = _OrderStream(outside, needs, self._events)
+        settings = StreamSettings.of(timeouts)
+        self._public = Stream(
+            "public",
+            Venue.PARADEX,
+            endpoints.ws_url,
+            self._books,
+            outside=outside,
+            settings=settings,
+            events=self._events,
+        )
+        self._private = Stream(
+            "private",
+            Venue.PARADEX,
+            endpoints.ws_url,
+            self._orders,
+            outside=outside,
+            settings=settings,
+            events=self._events,
+        )
+
+    async def start(self, symbols: Sequence[str]) -> None:
+        """Connect both sockets; return when every book is live and the private channels are confirmed.
+
+        Raises VenueRejected for an unknown symbol, VenueUnreachable or AuthenticationFailed as VenueFeed says.
+        """
+        self._books.follow(symbols)
+        try:
+            await asyncio.gather(self._public.start(), self._private.start())
+            await self._needs.learn_sides()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Close both sockets; safe to call twice."""
+        await asyncio.gather(self._public.aclose(), self._private.aclose())
+        self._orders.lost()
+        await self._books.aclose()
+
+    def book(self, symbol: str) -> Book | None:
+        """Return the live book, None while its continuity is not proven."""
+        return self._books.book(symbol)
+
+    def mark(self, symbol: str) -> Mark | None:
+        """Return the last mark, None before the first and while disconnected."""
+        return self._books.marks.get(symbol)
+
+    def drain(self) -> tuple[FeedEvent, ...]:
+        """Take all events since the last call."""
+        return self._events.drain()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait until an event is ready; False when the time is up first."""
+        return await self._events.wait(timeout_s)
+
+    def health(self) -> FeedHealth:
+        """Say how the streams are."""
+        seen = [at for at in (self._public.last_message_at, self._private.last_message_at) if at is not None]
+        return FeedHealth(
+            public_up=self._public.is_up,
+            private_up=self._private.is_up,
+            last_message_at=max(seen, default=None),
+            reconnects=self._public.reconnects + self._private.reconnects,
+            gaps=self._books.gaps,
+        )
+
+    async def _renew_public(self, reason: str) -> None:
+        await self._public.renew(reason)
+
+
+class _Calls:
+    """JSON-RPC calls on one connection: answers find their caller by id."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    async def call(self, method: str, params: Mapping[str, Any]) -> None:
+        """Call and wait for the answer; raise AuthenticationFailed or VenueRejected when it is an error."""
+        number = next(self._ids)
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answered
+        try:
+            await self._send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": number}))
+            await answered
+        finally:
+            self._waiting.pop(number, None)
+
+    async def subscribe(self, *channels: str) -> None:
+        """Subscribe channels; return when each is confirmed."""
+        for channel in channels:
+            await self.call("subscribe", {"channel": channel})
+
+    def answer(self, frame: RpcFrame) -> None:
+        """Hand an answer to whoever waits for it; one that nobody waits for is passed over."""
+        waiting = self._waiting.get(frame.id) if frame.id is not None else None
+        if waiting is None or waiting.done():
+            return
+        if frame.error is None:
+            waiting.set_result(None)
+            return
+        kind = AuthenticationFailed if frame.error.code in _AUTH_CODES else VenueRejected
+        text = f"paradex: the stream answered {frame.error.code} {frame.error.message[:200]}"
+        waiting.set_exception(kind(text, venue="paradex"))
+
+    def give_up(self) -> None:
+        """End every call: the connection is gone."""
+        for waiting in self._waiting.values():
+            waiting.cancel()
+
+
+class _BookStream:
+    """The public socket's part: books and marks."""
+
+    def __init__(
+        self, outside: Outside, timeouts: Timeouts, needs: FeedNeeds, renew: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._outside = outside
+        self._timeouts = timeouts
+        self._needs = needs
+        self._renew = renew
+        self._calls: _Calls | None = None
+        self._books: dict[str, LiveBook] = {}
+        self._proven = asyncio.Event()
+        self._repairs: dict[str, asyncio.Task[None]] = {}
+        self.marks: dict[str, Mark] = {}
+        self.gaps = 0
+
+    def follow(self, symbols: Sequence[str]) -> None:
+        """Say which markets to stream; raise VenueRejected for an unknown one."""
+        listing = self._needs.listing()
+        self._books = {listing.market(symbol).symbol: LiveBook(symbol) for symbol in symbols}
+
+    def book(self, symbol: str) -> Book | None:
+        """Return the proven book or None."""
+        book = self._books.get(symbol)
+        return book.view() if book is not None else None
+
+    async def opened(self, send: Send) -> None:
+        """Subscribe everything; return when every book is whole."""
+        self._calls = _Calls(send)
+        for symbol in self._books:
+            market = self._needs.listing().market(symbol)
+            await self._calls.subscribe(build.book_channel(market), build.mark_channel(market))
+        await self._until_proven(*self._books)
+
+    def received(self, frame: str | bytes) -> None:
+        """Route a frame by its channel."""
+        message = rpc_frame(frame)
+        if message.params is None:
+            if self._calls is not None:
+                self._calls.answer(message)
+            return
+        topic = message.params.channel.split(".", 1)[0]
+        if topic == "order_book":
+            self._book_frame(shaped(BookFrame, message.params.data, "book frame"))
+        elif topic == "markets_summary":
+            self._mark_frame(shaped(SummaryRow, message.params.data, "market summary"))
+
+    def lost(self) -> None:
+        """Nothing is proven any more."""
+        if self._calls is not None:
+            self._calls.give_up()
+            self._calls = None
+        for repair in self._repairs.values():
+            repair.cancel()
+        self._repairs.clear()
+        for book in self._books.values():
+            book.forget()
+        self.marks.clear()
+
+    async def aclose(self) -> None:
+        """Forget everything and end repairs under way."""
+        repairs = tuple(self._repairs.values())
+        self.lost()
+        await asyncio.gather(*repairs, return_exceptions=True)
+
+    def heartbeat(self) -> None:
+        """Beat with a WebSocket ping: the venue has no ping of its own for clients."""
+        return
+
+    def _book_frame(self, frame: BookFrame) -> None:
+        symbol = self._needs.listing().symbol_of(frame.market)
+        book = self._books.get(symbol)
+        if book is None:
+            return
+        if book.apply(frame, self._outside.clock()):
+            self._proven.set()
+            return
+        self.gaps += 1
+        log.warning("venue=paradex market=%s book not continuous at seq=%d, asked anew", symbol, frame.seq_no)
+        if symbol not in self._repairs:
+            self._repairs[symbol] = asyncio.create_task(self._repair(symbol), name=f"paradex-book-{symbol}")
+
+    def _mark_frame(self, row: SummaryRow) -> None:
+        symbol = self._needs.listing().symbol_of(row.symbol)
+        if row.mark_price is None:
+            self.marks.pop(symbol, None)
+        elif symbol in self._books:
+            self.marks[symbol] = parse.mark(row, symbol, self._outside.clock())
+
+    async def _repair(self, symbol: str) -> None:
+        """Ask for the whole book by subscribing anew; if that fails, the connection is renewed."""
+        channel = build.book_channel(self._needs.listing().market(symbol))
+        calls = self._calls
+        if calls is None:
+            return
+        try:
+            async with asyncio.timeout(self._timeouts.stream_start_s):
+                await calls.call("unsubscribe", {"channel": channel})
+                await calls.subscribe(channel)
+                await self._until_proven(symbol)
+        except (VenueError, TimeoutError) as failure:
+            self._repairs.pop(symbol, None)
+            await self._renew(f"the book of {symbol} could not be resynchronised: {failure}")
+        else:
+            self._repairs.pop(symbol, None)
+
+    async def _until_proven(self, *symbols: str) -> None:
+        while not all(self._books[symbol].is_proven for symbol in symbols):
+            self._proven.clear()
+            await self._proven.wait()
+
+
+class _OrderStream:
+    """The private socket's part: own orders and fills become events."""
+
+    def __init__(self, outside: Outside, needs: FeedNeeds, events: EventQueue) -> None:
+        self._outside = outside
+        self._needs = needs
+        self._events = events
+        self._calls: _Calls | None = None
+
+    async def opened(self, send: Send) -> None:
+        """Authenticate (once more with a new token when the first is refused), then subscribe."""
+        self._calls = _Calls(send)
+        token = await self._needs.tokens.current()
+        try:
+            await self._calls.call("auth", {"bearer": token})
+        except AuthenticationFailed:
+            token = await self._needs.tokens.renewed(token)
+            await self._calls.call("auth", {"bearer": token})
+        await self._calls.subscribe(build.ORDERS_CHANNEL, build.FILLS_CHANNEL)
+
+    def received(self, frame: str | bytes) -> None:
+        """Turn a notification into an event."""
+        message = rpc_frame(frame)
+        if message.params is None:
+            if self._calls is not None:
+                self._calls.answer(message)
+            return
+        topic = message.params.channel.split(".", 1)[0]
+        if topic == "orders":
+            self._order(shaped(OrderRow, message.params.data, "order event"))
+        elif topic == "fills":
+            self._fill(shaped(FillRow, message.params.data, "fill event"))
+
+    def lost(self) -> None:
+        """End calls that nobody will answer."""
+        if self._calls is not None:
+            self._calls.give_up()
+            self._calls = None
+
+    def heartbeat(self) -> None:
+        """Beat with a WebSocket ping."""
+        return
+
+    def _order(self, row: OrderRow) -> None:
+        report = parse.order_report(row, self._needs.account_id, self._needs.listing(), self._outside.clock())
+        self._needs.sides.remember(parse.side_of(row.side), row.id, row.client_id)
+        self._events.put(OrderUpdate(report))
+
+    def _fill(self, row: FillRow) -> None:
+        side = self._needs.sides.of(row.client_id, row.order_id)
+        received = self._outside.clock()
+        self._events.put(FillUpdate(parse.fill(row, self._needs.account_id, self._needs.listing(), side, received)))
