@@ -104,7 +104,7 @@ class AccountRoutes:
                 "futuresTakerFee": trimmed(spec.taker_fee * BPS),
                 "leverageLimit": str(self._twin.leverage_limit(account_id)),
                 "limitOrders": len(self._twin.exchange.open_orders(account_id)),
-                "liquidating": account.is_liquidating,
+                "liquidating": self._twin.is_liquidating(account_id),
                 "positionLimit": trimmed(spec.max_notional),
                 "spotMakerFee": "8",
                 "spotTakerFee": "10",

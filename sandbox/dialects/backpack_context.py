@@ -89,6 +89,10 @@ class Twin:
         except Refusal as refusal:
             raise translate(refusal) from refusal
 
+    def is_liquidating(self, account_id: str) -> bool:
+        """Tell whether the account's positions are being closed by the venue right now."""
+        return self.account(account_id).is_liquidating and bool(self.exchange.positions(account_id))
+
     def leverage_limit(self, account_id: str) -> int:
         """Return the account-wide leverage limit (the lowest of its markets)."""
         leverage = self.account(account_id).leverage

@@ -53,6 +53,8 @@ class OrderDesk:
         away during the speed bump, as a lost connection would not stop it either.
         """
         _refuse_combinations(order)
+        if self._twin.is_liquidating(account_id):
+            raise errors.ApiRefusal(400, "ACCOUNT_LIQUIDATING", "Account is being liquidated")
         self._check(account_id, order)
         if order.post_only:
             return self._enter(account_id, order)

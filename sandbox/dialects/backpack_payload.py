@@ -22,6 +22,7 @@ from sandbox.dialects.backpack_auth import SignedValue
 CLIENT_ID_MAX = 2**32 - 1
 BATCH_ORDERS_MAX = 50
 _DECIMAL = re.compile(r"-?[0-9]{1,28}(\.[0-9]{1,28})?")
+_DIGITS = re.compile(r"[0-9]{1,20}")
 _UINT64_MAX = 2**64 - 1
 
 SIDES = ("Bid", "Ask")
@@ -52,7 +53,7 @@ class Members:
         if value is None:
             return None
         if not isinstance(value, str):
-            raise self.refusal(name, "string", f'Expected input type "string", found {json.dumps(value)}.')
+            raise self.refusal(name, "string", f'Expected input type "string", found {_shown(value)}.')
         return value
 
     def boolean(self, name: str) -> bool | None:
@@ -62,7 +63,7 @@ class Members:
             return value
         if self._schema is None and value in ("true", "false"):
             return value == "true"
-        raise self.refusal(name, "boolean", f'Expected input type "boolean", found {json.dumps(value)}.')
+        raise self.refusal(name, "boolean", f'Expected input type "boolean", found {_shown(value)}.')
 
     def decimal(self, name: str) -> Decimal | None:
         """Return a decimal member (a JSON string, plain notation), or None."""
@@ -78,10 +79,10 @@ class Members:
         value = self._take(name)
         if value is None:
             return None
-        if self._schema is None and isinstance(value, str) and value.isascii() and value.isdigit():
+        if self._schema is None and isinstance(value, str) and _DIGITS.fullmatch(value):
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise self.refusal(name, "integer", f'Expected input type "integer", found {json.dumps(value)}.')
+            raise self.refusal(name, "integer", f'Expected input type "integer", found {_shown(value)}.')
         if not 0 <= value <= maximum:
             raise self.refusal(name, "integer", f"Only integers from 0 to {maximum} are accepted.")
         return value
@@ -170,7 +171,7 @@ def decode_json(body: bytes, schema: str) -> object:
     """Return the JSON value of a request body; raise the plain-text refusal when it is not JSON."""
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise errors.ParseRefusal(f"parse request payload error: parse JSON error: {schema}") from error
 
 
@@ -235,6 +236,10 @@ def _read_attached_triggers(members: Members) -> bool:
         present |= members.choice(f"{prefix}TriggerBy", _TRIGGER_BY) is not None
         present |= members.decimal(f"{prefix}LimitPrice") is not None
     return present
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, default=str)
 
 
 def _enum_name(name: str) -> str:
