@@ -69,7 +69,12 @@ def strategy(**changes: object) -> Strategy:
 
 
 def book(
-    venue: Venue, mid: Decimal, *, depth: Decimal = D(1000), half_spread: Decimal = D("0.5"), at: datetime = NOW
+    venue: Venue,
+    mid: Decimal,
+    *,
+    depth: Decimal = Decimal(1000),
+    half_spread: Decimal = Decimal("0.5"),
+    at: datetime = NOW,
 ) -> Book:
     """A symmetric book of five levels on each side, one quote unit apart, sharing `depth` base units per side."""
     share = depth / 5
@@ -100,7 +105,7 @@ def account(account_id: str, venue: Venue) -> AccountRef:
 
 
 def account_view(
-    account_id: str, venue: Venue, position: str = "0", *, price: Decimal = D(2500), **changes: object
+    account_id: str, venue: Venue, position: str = "0", *, price: Decimal = Decimal(2500), **changes: object
 ) -> AccountView:
     """An account with plenty of margin and a deep book."""
     ref = account(account_id, venue)
@@ -130,17 +135,17 @@ class World:
     rng: random.Random
     accounts: list[AccountRef]
     markets: dict[str, Market]
-    price: Decimal = D(2500)
-    step: Decimal = D("0.001")
+    price: Decimal = Decimal(2500)
+    step: Decimal = Decimal("0.001")
     fill_whole: float = 0.7
     fill_nothing: float = 0.1
-    depth: Decimal = D(1000)
-    equity: Decimal = D(100_000)
+    depth: Decimal = Decimal(1000)
+    equity: Decimal = Decimal(100_000)
     volume_24h: Decimal | None = None
     sequence: int = 1
-    generated: Decimal = D(0)
+    generated: Decimal = Decimal(0)
     last_closed: bool = False
-    lowest: Decimal = D(10**9)
+    lowest: Decimal = Decimal(10**9)
     positions: dict[str, Decimal] = field(default_factory=dict)
     volumes: dict[str, Decimal] = field(default_factory=dict)
 

@@ -101,7 +101,7 @@ def check_plan(world: World, chosen: Strategy, plan: PairPlan) -> None:
             assert leg.quantity * mid <= max(chosen.order_size_max, Decimal(200)) * Decimal("1.05")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds(), st.sampled_from([D(500), D(3000), D(20_000)]))
 def test_a_session_ends_flat_with_its_volume_and_never_passes_a_limit(
     made: tuple[World, Strategy], target: Decimal
@@ -116,7 +116,7 @@ def test_a_session_ends_flat_with_its_volume_and_never_passes_a_limit(
     assert world.generated >= target
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(worlds(), st.integers(0, 40))
 def test_a_session_told_to_close_at_any_moment_ends_flat(made: tuple[World, Strategy], close_after: int) -> None:
     world, chosen = made
