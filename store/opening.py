@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,6 +16,8 @@ from store.reads import Reads
 from store.schema import upgrade
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from store.records import Segment
     from store.warehouse import Loaded
 
@@ -46,6 +49,18 @@ class Store:
         from store.warehouse import load
 
         return load(self.home, self.reads.segments())
+
+    def rebuild(self) -> Loaded:
+        """Build results.duckdb anew from all registered segments; blocks on disk. Raises as `load` does."""
+        from store.warehouse import rebuild
+
+        return rebuild(self.home, self.reads.segments())
+
+    def results(self) -> AbstractContextManager[DuckDBPyConnection]:
+        """Open results.duckdb for reading in a `with` block; be brief, loading waits meanwhile."""
+        from store.warehouse import results
+
+        return results(self.home)
 
     def close(self) -> None:
         """Write what is queued and let go of the database; safe to call twice."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
 from sqlalchemy import RowMapping
 
 from core.account import Position
@@ -27,6 +30,14 @@ from store.records import (
     SessionStatus,
     SessionTotals,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def columns_of(record: DataclassInstance) -> dict[str, object]:
+    """Return a record's fields by name, not copied: what an insert takes where columns are named alike."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def account_of(row: RowMapping) -> Account:

@@ -27,6 +27,7 @@ QUEUE_MAX = 10_000
 BATCH_MAX = 256
 _QUEUE_TIMEOUT_S = 30.0
 _CLOSE_TIMEOUT_S = 60.0
+_TICK = update(CLOCK).values(change=CLOCK.c.change + 1).returning(CLOCK.c.change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,7 @@ class Writer:
             self._answer_failure(jobs, error)
 
     def _next_change(self) -> int:
-        statement = update(CLOCK).values(change=CLOCK.c.change + 1).returning(CLOCK.c.change)
-        return int(self._connection.execute(statement).scalar_one())
+        return int(self._connection.execute(_TICK).scalar_one())
 
     def _answer_failure(self, jobs: Sequence[_Job], error: Exception) -> None:
         """Nothing of the batch is in the database; give each operation its own transaction, or all the same answer."""

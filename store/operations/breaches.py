@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import RowMapping, insert, select, update
 
 from store.errors import BreachNotFound
 from store.records import Breach, BreachAction, NewBreach
-from store.rows import breach_of
+from store.rows import breach_of, columns_of
 from store.tables import BREACHES
 from store.writer import Tx
 
@@ -18,7 +17,7 @@ def record_breach(tx: Tx, new: NewBreach) -> Breach:
     """Write a breach; one that exists with this id is returned as it stands."""
     found = _find(tx, new.breach_id)
     if found is None:
-        tx.connection.execute(insert(BREACHES).values(**asdict(new), change=tx.change))
+        tx.connection.execute(insert(BREACHES).values(**columns_of(new), change=tx.change))
     return breach_of(found if found is not None else _get(tx, new.breach_id))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from sqlalchemy import insert, select
 
 from core.account import Position
 from core.market import FundingPayment
+from store.rows import columns_of
 from store.tables import FUNDING, POSITIONS
 from store.writer import Tx
 
@@ -20,7 +20,7 @@ def record_funding(tx: Tx, session_id: str, payments: Sequence[FundingPayment]) 
         funding_id = f"{payment.venue.value}:{payment.account_id}:{payment.payment_id}"
         known = select(FUNDING.c.funding_id).where(FUNDING.c.funding_id == funding_id)
         if tx.connection.execute(known).first() is None:
-            values = asdict(payment) | {"funding_id": funding_id, "session_id": session_id, "change": tx.change}
+            values = columns_of(payment) | {"funding_id": funding_id, "session_id": session_id, "change": tx.change}
             tx.connection.execute(insert(FUNDING).values(**values))
             new.append(payment)
     return new
@@ -33,6 +33,6 @@ def record_positions(tx: Tx, session_id: str, positions: Sequence[Position]) -> 
         position_id = f"{session_id}:{position.venue.value}:{position.account_id}:{position.symbol}:{at.isoformat()}"
         known = select(POSITIONS.c.position_id).where(POSITIONS.c.position_id == position_id)
         if tx.connection.execute(known).first() is None:
-            values = asdict(position) | {"position_id": position_id, "session_id": session_id, "at": at}
+            values = columns_of(position) | {"position_id": position_id, "session_id": session_id, "at": at}
             del values["received_time"]
             tx.connection.execute(insert(POSITIONS).values(**values, change=tx.change))

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from decimal import Decimal
 
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
 
 from core.numbers import ZERO
 from core.order import Fill, Order
 from store.errors import StoreError
+from store.rows import columns_of
 from store.tables import FILLS, ORDERS
 from store.writer import Tx
+
+_INSERT = insert(FILLS)
+_KNOWN = select(FILLS.c.side, FILLS.c.quantity, FILLS.c.price).where(FILLS.c.fill_id == bindparam("fill_id"))
+_ORDERS_HERE = select(ORDERS.c.client_order_id, ORDERS.c.session_id, ORDERS.c.pair_id).where(
+    ORDERS.c.account_id == bindparam("account_id"), ORDERS.c.venue == bindparam("venue")
+)
+_BY_CLIENT_ID = _ORDERS_HERE.where(
+    or_(ORDERS.c.client_order_id == bindparam("given"), ORDERS.c.wire_client_id == bindparam("given"))
+)
+_BY_VENUE_ID = _ORDERS_HERE.where(ORDERS.c.venue_order_id == bindparam("given"))
+_FEES = select(ORDERS.c.fees).where(ORDERS.c.client_order_id == bindparam("client_order_id"))
+_SET_FEES = update(ORDERS).where(ORDERS.c.client_order_id == bindparam("this_order"))
 
 
 def record_fills(tx: Tx, fills: Sequence[Fill]) -> list[Fill]:
@@ -49,38 +62,33 @@ def fill_id(fill: Fill) -> str:
 
 
 def _record(tx: Tx, fill: Fill) -> Fill | None:
-    known = tx.connection.execute(select(FILLS).where(FILLS.c.fill_id == fill_id(fill))).mappings().one_or_none()
+    known = tx.connection.execute(_KNOWN, {"fill_id": fill_id(fill)}).mappings().one_or_none()
     if known is not None:
         _check_same(known, fill)
         return None
     order = _explaining_order(tx, fill)
-    values = asdict(fill) | {"fill_id": fill_id(fill), "session_id": None, "pair_id": None, "change": tx.change}
+    values = columns_of(fill) | {"fill_id": fill_id(fill), "session_id": None, "pair_id": None, "change": tx.change}
     if order is not None:
         fill = replace(fill, client_order_id=order["client_order_id"])
         values |= {key: order[key] for key in ("session_id", "pair_id", "client_order_id")}
         _add_fees(tx, order["client_order_id"], fill.fee)
-    tx.connection.execute(insert(FILLS).values(**values))
+    tx.connection.execute(_INSERT, values)
     return fill
 
 
 def _explaining_order(tx: Tx, fill: Fill) -> RowMapping | None:
-    here = (ORDERS.c.account_id == fill.account_id) & (ORDERS.c.venue == fill.venue.value)
-    columns = select(ORDERS.c.client_order_id, ORDERS.c.session_id, ORDERS.c.pair_id)
+    here = {"account_id": fill.account_id, "venue": fill.venue.value}
     if fill.client_order_id is not None:
-        given = fill.client_order_id
-        named = or_(ORDERS.c.client_order_id == given, ORDERS.c.wire_client_id == given)
-        row = tx.connection.execute(columns.where(here, named)).mappings().first()
+        row = tx.connection.execute(_BY_CLIENT_ID, {**here, "given": fill.client_order_id}).mappings().first()
         if row is not None:
             return row
-    by_venue = columns.where(here, ORDERS.c.venue_order_id == fill.venue_order_id)
-    return tx.connection.execute(by_venue).mappings().first()
+    return tx.connection.execute(_BY_VENUE_ID, {**here, "given": fill.venue_order_id}).mappings().first()
 
 
 def _add_fees(tx: Tx, client_order_id: str, fees: Decimal) -> None:
     # In Python, because SQLite would add text as floats.
-    this = ORDERS.c.client_order_id == client_order_id
-    so_far: Decimal = tx.connection.execute(select(ORDERS.c.fees).where(this)).scalar_one()
-    tx.connection.execute(update(ORDERS).where(this).values(fees=so_far + fees, change=tx.change))
+    so_far: Decimal = tx.connection.execute(_FEES, {"client_order_id": client_order_id}).scalar_one()
+    tx.connection.execute(_SET_FEES, {"this_order": client_order_id, "fees": so_far + fees, "change": tx.change})
 
 
 def _check_same(known: RowMapping, fill: Fill) -> None:

@@ -7,10 +7,10 @@ see a clear book and then write orders that could match.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from core.errors import SelfTradeRisk
 from core.numbers import ZERO
@@ -18,11 +18,25 @@ from core.order import Order, OrderIntent, OrderStatus, Side
 from store.errors import RecordNotFound, WireIdTaken
 from store.operations.fills import attribute_fills
 from store.records import JournalEntry, JournalOrder, RecordedIntent
-from store.rows import journal_order_of, order_of
+from store.rows import columns_of, journal_order_of, order_of
 from store.tables import ORDERS
 from store.writer import Tx
 
 LIVE = tuple(status.value for status in OrderStatus if not status.is_final)
+
+# Statements of the hot path are built once; building one costs more than running it.
+_INSERT = insert(ORDERS)
+_UPDATE = update(ORDERS).where(ORDERS.c.client_order_id == bindparam("this_order"))
+_BY_ID = select(ORDERS).where(ORDERS.c.client_order_id == bindparam("client_order_id"))
+_BY_WIRE_ID = select(ORDERS.c.client_order_id).where(
+    ORDERS.c.account_id == bindparam("account_id"), ORDERS.c.wire_client_id == bindparam("wire_client_id")
+)
+_LIVE_ON_MARKET = select(ORDERS).where(
+    ORDERS.c.venue == bindparam("venue"),
+    ORDERS.c.symbol == bindparam("symbol"),
+    ORDERS.c.side == bindparam("side"),
+    ORDERS.c.status.in_(LIVE),
+)
 
 
 def record_intents(tx: Tx, entries: Sequence[JournalEntry]) -> list[RecordedIntent]:
@@ -48,8 +62,8 @@ def record_order(tx: Tx, order: Order) -> JournalOrder:
     merged = _merge(known.order, order)
     if merged == known.order:
         return known
-    statement = update(ORDERS).where(ORDERS.c.client_order_id == order_id)
-    tx.connection.execute(statement.values(**_progress(known, merged), change=tx.change))
+    progress = _progress(known, merged)
+    tx.connection.execute(_UPDATE, {"this_order": order_id, "change": tx.change, **progress})
     if known.order.venue_order_id is None and merged.venue_order_id is not None:
         attribute_fills(tx, merged)
     return _get(tx, order_id)
@@ -72,18 +86,16 @@ def _record(tx: Tx, entry: JournalEntry) -> RecordedIntent:
         return RecordedIntent(known, is_new=False)
     _check_wire_id(tx, entry)
     _check_own_orders(tx, entry.intent)
-    values = asdict(entry.intent) | {"leg": entry.leg, "attempt": entry.attempt}
+    values = columns_of(entry.intent) | {"leg": entry.leg, "attempt": entry.attempt, "change": tx.change}
     values |= {"wire_client_id": entry.wire_client_id, "status": OrderStatus.INTENDED.value}
-    tx.connection.execute(insert(ORDERS).values(**values, filled_quantity=ZERO, fees=ZERO, change=tx.change))
+    tx.connection.execute(_INSERT, values | {"filled_quantity": ZERO, "fees": ZERO})
     return RecordedIntent(_get(tx, entry.intent.client_order_id), is_new=True)
 
 
 def _check_wire_id(tx: Tx, entry: JournalEntry) -> None:
     account_id, wire_id = entry.intent.account_id, entry.wire_client_id
-    taken = select(ORDERS.c.client_order_id).where(
-        ORDERS.c.account_id == account_id, ORDERS.c.wire_client_id == wire_id
-    )
-    if tx.connection.execute(taken).first() is not None:
+    given = {"account_id": account_id, "wire_client_id": wire_id}
+    if tx.connection.execute(_BY_WIRE_ID, given).first() is not None:
         raise WireIdTaken(
             f"order {entry.intent.client_order_id}: the id {wire_id} is in use on account {account_id}; "
             f"plan it again with attempt {entry.attempt + 1}",
@@ -106,13 +118,8 @@ def _check_own_orders(tx: Tx, intent: OrderIntent) -> None:
 
 
 def _live_opposite(tx: Tx, intent: OrderIntent) -> Iterable[Order]:
-    statement = select(ORDERS).where(
-        ORDERS.c.venue == intent.venue.value,
-        ORDERS.c.symbol == intent.symbol,
-        ORDERS.c.status.in_(LIVE),
-        ORDERS.c.side == intent.side.opposite.value,
-    )
-    return [order_of(row) for row in tx.connection.execute(statement).mappings()]
+    market = {"venue": intent.venue.value, "symbol": intent.symbol, "side": intent.side.opposite.value}
+    return [order_of(row) for row in tx.connection.execute(_LIVE_ON_MARKET, market).mappings()]
 
 
 def _merge(known: Order, news: Order) -> Order:
@@ -147,11 +154,9 @@ def _when(order: Order, happened: bool) -> datetime | None:
 
 
 def _find(tx: Tx, client_order_id: str) -> JournalOrder | None:
-    statement = select(ORDERS).where(ORDERS.c.client_order_id == client_order_id)
-    row = tx.connection.execute(statement).mappings().one_or_none()
+    row = tx.connection.execute(_BY_ID, {"client_order_id": client_order_id}).mappings().one_or_none()
     return None if row is None else journal_order_of(row)
 
 
 def _get(tx: Tx, client_order_id: str) -> JournalOrder:
-    statement = select(ORDERS).where(ORDERS.c.client_order_id == client_order_id)
-    return journal_order_of(tx.connection.execute(statement).mappings().one())
+    return journal_order_of(tx.connection.execute(_BY_ID, {"client_order_id": client_order_id}).mappings().one())

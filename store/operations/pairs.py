@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from sqlalchemy import insert, select, update
 
 from core.errors import SelfTradeRisk
 from core.pair import PairStatus
 from store.errors import RecordNotFound
 from store.records import NewPair, Pair, PairOutcome
-from store.rows import pair_of
+from store.rows import columns_of, pair_of
 from store.tables import PAIRS
 from store.writer import Tx
 
@@ -28,7 +26,7 @@ def record_pair(tx: Tx, plan: NewPair) -> Pair:
     found = _find(tx, plan.pair_id)
     if found is not None:
         return found
-    values = asdict(plan) | asdict(PairOutcome(status=PairStatus.PENDING))
+    values = columns_of(plan) | columns_of(PairOutcome(status=PairStatus.PENDING))
     values |= {"planned_quantity": plan.quantity}
     tx.connection.execute(insert(PAIRS).values(**values, change=tx.change))
     return _pair(tx, plan.pair_id)
@@ -36,7 +34,7 @@ def record_pair(tx: Tx, plan: NewPair) -> Pair:
 
 def complete_pair(tx: Tx, pair_id: str, outcome: PairOutcome) -> Pair:
     """Write how a pair went (also an interim PARTIAL); the last call holds. Raises RecordNotFound."""
-    statement = update(PAIRS).where(PAIRS.c.pair_id == pair_id).values(**asdict(outcome), change=tx.change)
+    statement = update(PAIRS).where(PAIRS.c.pair_id == pair_id).values(**columns_of(outcome), change=tx.change)
     if tx.connection.execute(statement).rowcount == 0:
         raise RecordNotFound(f"no pair {pair_id}; record its plan first", pairId=pair_id)
     return _pair(tx, pair_id)

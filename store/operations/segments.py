@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from sqlalchemy import func, insert, select
 
 from store.records import Segment
+from store.rows import columns_of
 from store.tables import SEGMENTS
 from store.writer import Tx
 
@@ -21,7 +21,7 @@ def register_segments(tx: Tx, segments: Sequence[Segment]) -> bool:
         if sealed_until(tx, segment.session_id) != segment.first_change:
             return False
     for segment in segments:
-        values = asdict(segment)
+        values = columns_of(segment)
         tx.connection.execute(insert(SEGMENTS).values(source=values.pop("table"), **values))
     return True
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import insert, select, update
@@ -11,7 +10,7 @@ from sqlalchemy import insert, select, update
 from core.errors import InvalidSessionStatus
 from store.errors import SessionNotFound
 from store.records import NewSession, Session, SessionStatus, SessionTotals
-from store.rows import session_of
+from store.rows import columns_of, session_of
 from store.tables import SESSIONS
 from store.writer import Tx
 
@@ -21,7 +20,7 @@ def create_session(tx: Tx, new: NewSession) -> Session:
     found = _find(tx, new.session_id)
     if found is not None:
         return found
-    values = asdict(new) | asdict(SessionTotals()) | {"accounts": list(new.accounts)}
+    values = columns_of(new) | columns_of(SessionTotals()) | {"accounts": list(new.accounts)}
     tx.connection.execute(
         insert(SESSIONS).values(**values, status=SessionStatus.PENDING.value, attempt=0, change=tx.change)
     )
@@ -87,7 +86,7 @@ def set_flow_run(tx: Tx, session_id: str, flow_run_id: str) -> None:
 
 def update_session_totals(tx: Tx, session_id: str, totals: SessionTotals) -> None:
     """Replace the running totals; raise SessionNotFound."""
-    _update(tx, session_id, asdict(totals))
+    _update(tx, session_id, columns_of(totals))
 
 
 def _update(tx: Tx, session_id: str, values: dict[str, object]) -> None:

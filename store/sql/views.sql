@@ -1,0 +1,35 @@
+-- The stable face of results: names and columns that reports, notebooks and the API may rely on.
+create view sessions as
+select session_id, name, symbol, status, volume_target, volume_generated, started_at, ended_at, pnl, fees, funding,
+       slippage, pairs_filled, pairs_unwound, max_net_exposure_usd, naked_usd_seconds, environment, strategy, accounts,
+       duration_s, seed, created_at, flow_run_id, status_reason, attempt
+from sealed.sessions;
+
+create view pairs as
+select pair_id, session_id, sequence, buy_venue, sell_venue, buy_account, sell_account, status, quantity, volume,
+       price, slippage, fees, leg_skew_ms, naked_usd_seconds, created_at, completed_at, executed_at, planned_quantity,
+       buy_arrival_mid, sell_arrival_mid, decision
+from sealed.pairs;
+
+create view orders as
+select client_order_id as order_id, client_order_id, venue_order_id, pair_id, session_id, venue, account_id, side,
+       type, quantity, price, status, filled_quantity, average_price, fees, created_at, completed_at, symbol, leg,
+       attempt, time_in_force, reference_price, reduce_only, reason, sent_at, updated_at
+from sealed.orders;
+
+create view fills as
+select fill_id, session_id, pair_id, venue, account_id, client_order_id, side, quantity, price, fee, liquidity,
+       venue_time, received_time, symbol, venue_order_id, trade_id
+from sealed.fills;
+
+create view funding as
+select session_id, venue, account_id, symbol, rate, payment, paid_at, payment_id
+from sealed.funding;
+
+create view positions as
+select session_id, venue, account_id, symbol, quantity, entry_price, "at", unrealized_pnl, liquidation_price
+from sealed.positions;
+
+create view risk_events as
+select breach_id, session_id, pair_id, category, severity, details, created_at, acknowledged_at, action, comment
+from sealed.risk_events;
