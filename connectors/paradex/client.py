@@ -63,7 +63,9 @@ class ParadexClient:
         self.account_id = account_id
         self._key = StarkKey.of(keys)
         self._outside = outside
-        self._rest = ParadexRest(self._key, endpoints, outside, timeouts, curve or best_curve(), transport)
+        self._rest = ParadexRest(
+            self._key, endpoints, outside, timeouts, curve=curve or best_curve(), transport=transport
+        )
         self._sides = OwnSides()
         self._listing: build.Listing | None = None
         needs = FeedNeeds(account_id, self._require_listing, self._rest.tokens, self._sides, self._learn_sides)

@@ -38,9 +38,11 @@ class ParadexRest:
         endpoints: Endpoints,
         outside: Outside,
         timeouts: Timeouts,
+        *,
         curve: StarkCurve,
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
+        """Prepare without connecting."""
         self._key = key
         self._rest_url = endpoints.rest_url
         self._outside = outside
