@@ -11,9 +11,21 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainValidator
 
-from core.numbers import decimal
+from core.numbers import NotANumber, decimal
 
-Number = Annotated[Decimal, PlainValidator(decimal)]
+MAGNITUDE_MAX = 40
+
+
+def number(value: str | int | Decimal) -> Decimal:
+    """Read a decimal of a size that money can have; raise NotANumber otherwise."""
+    found = decimal(value)
+    exponent = found.as_tuple().exponent
+    if abs(found.adjusted()) > MAGNITUDE_MAX or not isinstance(exponent, int) or exponent < -MAGNITUDE_MAX:
+        raise NotANumber("a number of impossible size")
+    return found
+
+
+Number = Annotated[Decimal, PlainValidator(number)]
 Millis = Annotated[int, Field(ge=0, le=253_402_300_799_999)]
 
 
