@@ -1,0 +1,53 @@
+"""The bounds of a session and how grave it is to pass one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from core.strategy import Strategy
+
+
+class Severity(StrEnum):
+    """warning: may pass by itself; critical: a person must look, and the session does not resume before."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class RiskLimits:
+    """Bounds of a session.
+
+    max_position in base units; max_slippage, stop_loss, spread_max as fractions (of pair volume, capital, mid); ages in
+    seconds; naked_usd_seconds_max in quote units x seconds per hour; margin ratios are maintenance margin over equity;
+    liquidation distances are fractions of mark.
+    """
+
+    max_position: Decimal
+    max_slippage: Decimal
+    stop_loss: Decimal
+    book_age_s_max: float = 5.0
+    mark_age_s_max: float = 30.0
+    spread_max: Decimal = Decimal("0.01")
+    margin_cushion: Decimal = Decimal("1.1")
+    naked_usd_seconds_max: Decimal = Decimal(500_000)
+    margin_ratio_warning: Decimal = Decimal("0.5")
+    margin_ratio_critical: Decimal = Decimal("0.8")
+    liquidation_distance_warning: Decimal = Decimal("0.10")
+    liquidation_distance_critical: Decimal = Decimal("0.03")
+
+    @classmethod
+    def of(cls, strategy: Strategy) -> RiskLimits:
+        """Take the operator's limits, and the defaults for what a strategy does not say.
+
+        The naked budget of an hour is a hundred of the largest pairs, each standing alone for the longest delay.
+        """
+        delay = Decimal(str(strategy.max_leg_delay_s))
+        return cls(
+            max_position=strategy.max_position,
+            max_slippage=strategy.max_slippage,
+            stop_loss=strategy.stop_loss,
+            naked_usd_seconds_max=strategy.order_size_max * delay * 100,
+        )
