@@ -298,7 +298,9 @@ def _check_depth(plan: PairPlan, facts: GateFacts, limits: RiskLimits) -> Refuse
         bound = marketable_price(leg.market, seen.book.mid, leg.side, slippage, mark=seen.mark.mark)
         filled = seen.book.walk(leg.side, leg.quantity, bound).filled
         if filled < leg.quantity:
-            text = f"the book holds {canonical(filled)} within {_percent(slippage)} of mid, {canonical(leg.quantity)} asked"
+            text = (
+                f"{canonical(filled)} in the book within {_percent(slippage)} of mid, {canonical(leg.quantity)} needed"
+            )
             return _refuse(RefusalCode.DEPTH_THIN, text, leg, limit=filled, requested=leg.quantity)
     return None
 
