@@ -65,37 +65,49 @@ class Twins:
         return f"http://127.0.0.1:{self.port_base}"
 
     def open_account(self, **request: object) -> dict[str, object]:
-        """Open a funded account through the control door and return what it answers (keys included)."""
-        answer = httpx.post(f"{self.control_url}/control/accounts", json=request, timeout=10, trust_env=False)
-        assert answer.status_code in (200, 201), answer.text
-        opened = answer.json()
-        assert isinstance(opened, dict)
-        return opened
+        """Open a funded account, e.g. venue="pacifica", publicKey="...", balance="10000"."""
+        return self.control("accounts", **request)
+
+    def arm(self, venue: str, kind: str, **request: object) -> None:
+        """Arm a fault of one venue, e.g. kind="lost_answer", action="place", count=1."""
+        self.control("faults", venue=venue, kind=kind, **request)
+
+    def control(self, door: str, **request: object) -> dict[str, object]:
+        """POST to one of the control doors (accounts, price, funding, clock, limits, faults)."""
+        answer = httpx.post(f"{self.control_url}/control/{door}", json=request, timeout=10, trust_env=False)
+        assert answer.is_success, answer.text
+        said = answer.json()
+        assert isinstance(said, dict)
+        return said
 
 
 @pytest.fixture(scope="module")
-def twins() -> Iterator[Twins]:
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
     """Start `python -m sandbox.server` once for a module, on a free block of ports, and stop it afterwards."""
-    if not (REPO / "sandbox" / "server.py").exists():
-        pytest.skip("the venue twins are not part of this checkout")
     port_base = free_port_block(4)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox.server", "--port-base", str(port_base)],
-        cwd=REPO,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    log = tmp_path_factory.mktemp("twins") / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox.server", "--port-base", str(port_base)],
+            cwd=REPO,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_until_listening(process, port_base, log)
+            yield Twins(port_base)
+        finally:
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server, by force when it does not go by itself."""
+    process.terminate()
     try:
-        wait_until_listening(process, port_base)
-        yield Twins(port_base)
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=10)
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def free_port_block(width: int) -> int:
@@ -119,16 +131,15 @@ def is_free(port: int) -> bool:
     return True
 
 
-def wait_until_listening(process: subprocess.Popen[str], port_base: int) -> None:
+def wait_until_listening(process: subprocess.Popen[bytes], port_base: int, log: Path) -> None:
     """Return once the control door and the three twins accept connections; fail with the server's own words."""
     deadline = time.monotonic() + TWINS_START_S
     pending = {port_base + offset for offset in range(4)}
     while pending:
         if process.poll() is not None:
-            pytest.fail(f"sandbox.server ended with {process.returncode}: {process.communicate()[0][-2000:]}")
+            pytest.fail(f"sandbox.server ended with {process.returncode}: {log.read_text()[-2000:]}")
         if time.monotonic() > deadline:
-            process.kill()
-            pytest.fail(f"sandbox.server does not listen on {sorted(pending)}: {process.communicate()[0][-2000:]}")
+            pytest.fail(f"sandbox.server does not listen on {sorted(pending)}: {log.read_text()[-2000:]}")
         for port in sorted(pending):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
                 pending.discard(port)
