@@ -107,6 +107,13 @@ class ClockBody(_Body):
         return self
 
 
+class LimitBody(_Body):
+    """A request limit in the venue's own unit per minute, instead of the documented one; null restores it."""
+
+    venue: Venue
+    per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
+
+
 class FaultBody(_Body):
     """A fault to arm; adl and tradebust happen at once, clear disarms."""
 
@@ -202,6 +209,14 @@ class Control:
             self._world.shift_wall(body.venue, body.skew_ms * 1000)
         return JSONResponse({"now_us": self._world.now_us(), "speed": self._world.clock.speed})
 
+    async def set_limit(self, request: Request) -> Response:
+        """Replace or restore a venue's request limit."""
+        body = LimitBody.model_validate_json(await request.body())
+        self._world.quotas.pop(body.venue, None)
+        if body.per_minute is not None:
+            self._world.quotas[body.venue] = body.per_minute
+        return JSONResponse({"venue": body.venue, "per_minute": body.per_minute})
+
     async def arm_fault(self, request: Request) -> Response:
         """Arm a fault, or let an ADL or a tradebust happen now."""
         body = FaultBody.model_validate_json(await request.body())
@@ -265,6 +280,7 @@ def create_control_app(world: World, port_base: int) -> Starlette:
             Route("/control/price", control.set_price, methods=["POST"]),
             Route("/control/funding", control.set_funding, methods=["POST"]),
             Route("/control/clock", control.set_clock, methods=["POST"]),
+            Route("/control/limits", control.set_limit, methods=["POST"]),
             Route("/control/faults", control.arm_fault, methods=["POST"]),
             Route("/control/state", control.state, methods=["GET"]),
         ],

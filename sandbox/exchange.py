@@ -110,6 +110,11 @@ class Exchange:
         return self._state.accounts
 
     @property
+    def last_seq(self) -> int:
+        """Newest number drawn from the exchange-wide counter."""
+        return self._state.last_seq
+
+    @property
     def self_trades(self) -> int:
         """Fills between two orders of one account. Stays 0."""
         return self._state.self_trades
@@ -173,6 +178,10 @@ class Exchange:
         return spec
 
     # --- commands -------------------------------------------------------------------------------
+    def check_form(self, request: OrderRequest) -> None:
+        """Raise the Refusal that `accept` would raise (tick, lot, sizes, client id); change nothing."""
+        self._check_form(request)
+
     def check(self, request: OrderRequest) -> None:
         """Raise the Refusal that `submit` would raise; change nothing."""
         self._check_form(request)

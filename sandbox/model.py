@@ -221,6 +221,7 @@ class OrderRequest:
     """A command to place one order.
 
     `bound_price` limits a market order (worst price it may pay); None means the market's aggressive band.
+    `inherits_client_id` marks the successor of an edited order, which keeps its client id.
     `tags` are the dialect's own notes, kept on the order untouched (for example its wire spelling).
     """
 
@@ -235,6 +236,7 @@ class OrderRequest:
     client_id: str | None = None
     stp: SelfTradePrevention = SelfTradePrevention.CANCEL_MAKER
     bound_price: Decimal | None = None
+    inherits_client_id: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

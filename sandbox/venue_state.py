@@ -57,6 +57,11 @@ class VenueState:
         self._counter += 1
         return self._counter
 
+    @property
+    def last_seq(self) -> int:
+        """Newest number drawn."""
+        return self._counter
+
     def account(self, account_id: str) -> Account:
         """Find an account; Refusal UNKNOWN_ACCOUNT."""
         account = self.accounts.get(account_id)

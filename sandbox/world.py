@@ -46,6 +46,7 @@ class World:
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
         self._timer_count = 0
         self._wall_shift_us: dict[str, int] = {}
+        self.quotas: dict[str, int] = {}  # requests (credits) per minute that replace a venue's own limit
         self.faults = FaultDesk(seed, self.now_us)
         prices = {instrument: PATHS[instrument].start for instrument in INSTRUMENTS}
         self.exchanges = {
