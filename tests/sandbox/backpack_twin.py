@@ -20,8 +20,7 @@ from nacl.signing import SigningKey
 
 from sandbox.clock import Clock, VirtualClock
 from sandbox.dialects.backpack import create_app
-from sandbox.dialects.backpack_context import BackpackSwitches
-from sandbox.events import BookChanged, Event
+from sandbox.dialects.backpack_context import BackpackSwitches, Twin, build_twin
 from sandbox.exchange import Exchange
 from sandbox.world import World
 
@@ -219,6 +218,14 @@ class Bench:
         """Return a client whose key has no account."""
         return Client(self.http, seed, lambda: self.world.wall_us("backpack") // 1000)
 
+    def stranger_with_money(self) -> Client:
+        """Return a third funded client that does not trade."""
+        return self.client(b"\x33" * 32)
+
+    def twin(self) -> Twin:
+        """Return a second twin over the same exchange, for parts that are tested alone."""
+        return build_twin(self.world, self.exchange, BackpackSwitches())
+
     def socket(self) -> Socket:
         """Return a connection to the twin's WebSocket door."""
         return Socket(self.app)
@@ -228,15 +235,3 @@ class Bench:
         await self.bob.rest("Ask", quantity, price)
         answer = await self.alice.order("Bid", quantity, price, timeInForce="IOC")
         assert answer.json()["status"] == "Filled"
-
-
-def book_events(exchange: Exchange) -> list[BookChanged]:
-    """Return a list that fills with the exchange's book events."""
-    seen: list[BookChanged] = []
-
-    def keep(event: Event) -> None:
-        if isinstance(event, BookChanged):
-            seen.append(event)
-
-    exchange.subscribe(keep)
-    return seen
