@@ -21,7 +21,7 @@ class RiskLimits:
     """Bounds of a session.
 
     max_position in base units; max_slippage, stop_loss, spread_max as fractions (of pair volume, capital, mid); ages in
-    seconds; naked_usd_seconds_max in quote units x seconds per hour; margin ratios are maintenance margin over equity;
+    seconds; naked_usd_seconds_max in quote units x seconds per session; margin ratios are maintenance over equity;
     liquidation distances are fractions of mark.
     """
 
@@ -42,7 +42,7 @@ class RiskLimits:
     def of(cls, strategy: Strategy) -> RiskLimits:
         """Take the operator's limits, and the defaults for what a strategy does not say.
 
-        The naked budget of an hour is a hundred of the largest pairs, each standing alone for the longest delay.
+        A session may leave legs alone for as long as a hundred of its largest pairs at the longest delay would.
         """
         delay = Decimal(str(strategy.max_leg_delay_s))
         return cls(

@@ -124,7 +124,7 @@ class GateFacts:
     """Everything a gate decision rests on.
 
     session_pnl and capital in quote units (pnl after fees and funding, loss negative). naked_usd_seconds: what the
-    session has spent within the last hour. own_orders: the whole installation's, for the self-cross firewall. halted:
+    session has spent so far. own_orders: the whole installation's, for the self-cross firewall. halted:
     a critical breach waits for a person.
     """
 
@@ -360,7 +360,7 @@ def _check_losses(plan: PairPlan, facts: GateFacts, limits: RiskLimits) -> Refus
         return _refuse(RefusalCode.STOP_LOSS, text, limit=loss_max, requested=-facts.session_pnl)
     if facts.naked_usd_seconds >= limits.naked_usd_seconds_max:
         text = (
-            f"legs stood alone for {facts.naked_usd_seconds:.0f} quote units x seconds within the last hour, "
+            f"legs stood alone for {facts.naked_usd_seconds:.0f} quote units x seconds, "
             f"the budget is {limits.naked_usd_seconds_max:.0f}"
         )
         limit, spent = limits.naked_usd_seconds_max, facts.naked_usd_seconds

@@ -90,7 +90,7 @@ class AccountRiskFacts:
 class SessionRiskFacts:
     """A session at a beat, money in quote units.
 
-    between_pairs: no order is in flight, so net delta should be zero. naked_usd_seconds: within the last hour.
+    between_pairs: no order is in flight, so net delta should be zero. naked_usd_seconds: spent so far.
     own_matches: fills found whose counter-order was ours. venue_notices: forced deleveraging, cancelled trades and the
     like, as texts.
     """
