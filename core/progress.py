@@ -46,7 +46,13 @@ def _open(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
 def _settle_orders(state: PairState, unsettled: tuple[Order, ...], now: datetime, policy: PairPolicy) -> Action:
     silent = tuple(o for o in unsettled if _ask_due(state, o, policy) <= now)
     overdue = timedelta(seconds=policy.unknown_bound_s)
-    lost = [o for o in unsettled if o.status is not OrderStatus.ACCEPTED and now > o.intent.valid_until + overdue]
+    lost = [
+        o
+        for o in unsettled
+        if o.status is not OrderStatus.ACCEPTED
+        and now > o.intent.valid_until + overdue
+        and o.intent.client_order_id in state.last_asked
+    ]
     if lost:
         names = ", ".join(f"{o.intent.client_order_id} on {o.intent.venue}" for o in lost)
         return Halt(state.net, f"the outcome of {names} is still unknown")

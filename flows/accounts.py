@@ -43,7 +43,7 @@ class Account:
             case PacificaKeys(account=address):
                 return {"publicKey": address}
             case ParadexKeys(account=address, private_key=key):
-                from connectors.paradex.auth import public_key
+                from connectors.paradex.stark import public_key
 
                 return {"account": address, "publicKey": hex(public_key(int(key.get_secret_value(), 16)))}
             case BackpackKeys(api_key=key):

@@ -1,0 +1,126 @@
+"""Watching a session: a live picture in a terminal, plain lines elsewhere. Reads the store; touches nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from store import Event, Session, Store
+
+POLL_S = 0.25
+LINE_EVERY_S = 5.0
+_SPARKS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(slots=True)
+class Picture:
+    """What a watcher has seen so far."""
+
+    session: Session
+    last_sequence: int = 0
+    net: deque[float] = field(default_factory=lambda: deque(maxlen=60))
+    positions: dict[str, str] = field(default_factory=dict)
+    decisions: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+
+    def take(self, event: Event) -> None:
+        """Learn from one event."""
+        payload = event.payload
+        self.last_sequence = event.sequence
+        if event.type == "metrics_update":
+            self.net.append(float(str(payload["netPosition"])))
+            self.positions = {str(k): str(v) for k, v in dict(payload["positions"]).items()}  # type: ignore[call-overload]
+        elif "text" in payload:
+            self.decisions.append(str(payload["text"]))
+        elif event.type == "session_update":
+            self.decisions.append(f"status: {payload['status']} {payload.get('reason') or ''}".strip())
+
+
+def watch(store: Store, session_id: str, console: Console, *, timeout_s: float) -> Session:
+    """Follow a session until it has ended, is halted, or the time is up; return it as it then stands."""
+    picture = Picture(store.reads.session(session_id))
+    show = _live if console.is_terminal else _lines
+    show(store, picture, console, time.monotonic() + timeout_s)
+    return picture.session
+
+
+def _live(store: Store, picture: Picture, console: Console, deadline: float) -> None:
+    with Live(_render(picture), console=console, refresh_per_second=4, transient=True) as live:
+        for _ in _updates(store, picture, deadline):
+            live.update(_render(picture))
+
+
+def _lines(store: Store, picture: Picture, console: Console, deadline: float) -> None:
+    shown_at = 0.0
+    for _ in _updates(store, picture, deadline):
+        now = time.monotonic()
+        if now - shown_at >= LINE_EVERY_S or picture.session.status.is_final:
+            shown_at = now
+            console.print(_line(picture), highlight=False, soft_wrap=True)
+
+
+def _updates(
+    store: Store,
+    picture: Picture,
+    deadline: float,
+    sleep: Callable[[float], None] = time.sleep,  # noqa: TID251
+) -> Iterator[None]:
+    while time.monotonic() < deadline:
+        picture.session = store.reads.session(picture.session.session_id)
+        for event in store.reads.events_since(picture.session.session_id, picture.last_sequence):
+            picture.take(event)
+        yield
+        ended = picture.session.status.is_final or _is_stuck(picture.session)
+        if ended:
+            return
+        sleep(POLL_S)
+
+
+def _is_stuck(session: Session) -> bool:
+    """Halted with exposure, or its run ended without an end: nothing will change without an operator."""
+    return session.status_reason is not None and session.ended_at is None and session.status.value != "pending"
+
+
+def _line(picture: Picture) -> str:
+    totals, target = picture.session.totals, picture.session.volume_target
+    goal = f" of {target:,.0f}" if target else ""
+    net = picture.net[-1] if picture.net else 0.0
+    last = picture.decisions[-1] if picture.decisions else "starting"
+    return (
+        f"{picture.session.status.value:<9} volume {totals.volume_generated:,.0f}{goal} USD | net delta {net:+.4f} | "
+        f"pairs {totals.pairs_filled} | PnL {totals.pnl:+,.4f} | {last}"
+    )
+
+
+def _render(picture: Picture) -> RenderableType:
+    totals, target = picture.session.totals, picture.session.volume_target or Decimal(0)
+    table = Table.grid(padding=(0, 2))
+    table.add_row("status", Text(picture.session.status.value, style="bold"))
+    done = float(totals.volume_generated / target) if target else 0.0
+    bar = ProgressBar(total=1.0, completed=min(done, 1.0), width=40)
+    table.add_row("volume", Group(bar, Text(f"{totals.volume_generated:,.2f} of {target:,.2f} USD")))
+    net = picture.net[-1] if picture.net else 0.0
+    table.add_row("net delta", f"{net:+.4f}  {sparkline(list(picture.net))}")
+    held = "  ".join(f"{name} {quantity}" for name, quantity in picture.positions.items())
+    table.add_row("positions", held or "flat")
+    table.add_row("pairs", f"{totals.pairs_filled} filled, {totals.pairs_unwound} unwound")
+    table.add_row("PnL", f"{totals.pnl:+,.4f} USD (fees {totals.fees:,.4f}, funding {totals.funding:+,.4f})")
+    table.add_row("decisions", Text("\n".join(reversed(picture.decisions)) or "starting", style="dim"))
+    return table
+
+
+def sparkline(values: list[float]) -> str:
+    """Draw a series in one line; a flat one is drawn low."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return "".join(_SPARKS[int((v - low) / span * (len(_SPARKS) - 1))] for v in values)

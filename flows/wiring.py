@@ -1,0 +1,173 @@
+"""The composition root: the only place where clocks, randomness, keys, venues and the store are put together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from connectors.registry import open_client
+from connectors.settings import Environment, Outside
+from connectors.venue import VenueClient
+from core.errors import AccountNotActive, ConfigurationError, InvalidSessionStatus
+from core.risk import RiskLimits
+from core.strategy import check_accounts, check_against_markets, validate, validate_goal
+from flows.accounts import Account, accounts_for, choose
+from store import NewSession, Session, SessionStatus, Store, open_store
+from store.home import Home
+from store.requests import SessionRequest, parse_request
+from tasks.desk import LEASE_TTL_S, Desk, Lease
+
+_STARTABLE = (SessionStatus.PENDING, SessionStatus.ACTIVE, SessionStatus.PAUSED)
+
+
+def outside(seed: int | None = None) -> Outside:
+    """The real clock, the real sleep, and randomness from a seed (or from the system without one)."""
+    return Outside(lambda: datetime.now(UTC), asyncio.sleep, random.Random(seed))  # noqa: TID251
+
+
+def home() -> Home:
+    """The data folder this process works in, from its environment."""
+    return Home.from_env(os.environ)
+
+
+def create_session(
+    store: Store, request: SessionRequest, environment: Environment, home_: Home, environ: Mapping[str, str]
+) -> Session:
+    """Write a pending session from a request; raises the error that names what is wrong with it. Never trades."""
+    validate(request.to_strategy())
+    validate_goal(request.to_goal())
+    known = accounts_for(environment, home_, environ)
+    chosen = choose(known, request.accounts)
+    check_accounts([a.ref for a in chosen.values()])
+    now = datetime.now(UTC)  # noqa: TID251
+    session_id = str(uuid.uuid4())
+    seed = request.seed if request.seed is not None else random.SystemRandom().randrange(2**31)
+    return store.journal.create_session.now(
+        NewSession(
+            session_id=session_id,
+            name=request.name or f"{request.strategy.symbol} {now:%Y-%m-%d %H:%M:%S}",
+            symbol=request.strategy.symbol,
+            strategy=request.strategy.model_dump(mode="json", by_alias=True),
+            accounts=tuple(chosen),
+            environment=environment.value,
+            volume_target=request.volume_target,
+            duration_s=None if request.duration is None else max(1, request.duration // 1000),
+            seed=seed,
+            created_at=now,
+        )
+    )
+
+
+@asynccontextmanager
+async def open_desk(store: Store, session_id: str, environment: Environment) -> AsyncIterator[Desk]:
+    """Take the session and its accounts, connect every venue, start the streams; undo all of it at the end.
+
+    Raises InvalidSessionStatus, AccountNotActive (another run holds it), ConfigurationError (keys), InvalidStrategy,
+    and the venues' own errors.
+    """
+    session = store.reads.session(session_id)
+    if session.status not in _STARTABLE:
+        raise InvalidSessionStatus(
+            f"session {session_id} is {session.status} and cannot run again; create a new one",
+            sessionId=session_id, currentStatus=session.status.value, requiredStatus="pending",
+        )  # fmt: skip
+    if session.environment != environment.value:
+        raise ConfigurationError(f"session {session_id} belongs to {session.environment}, not to {environment}")
+    accounts = choose(accounts_for(environment, home(), os.environ), session.accounts)
+    async with AsyncExitStack() as stack:
+        lease = await _take(store, session, stack)
+        world = outside(session.seed + lease.attempt)
+        clients = {name: _client(a, world) for name, a in accounts.items()}
+        for client in clients.values():
+            stack.push_async_callback(client.aclose)
+        desk = _desk(store, session, accounts, clients=clients, world=world, lease=lease)
+        await _connect(desk)
+        yield desk
+
+
+async def _take(store: Store, session: Session, stack: AsyncExitStack) -> Lease:
+    """Lease the session and its accounts, waiting out the lease of a run that died."""
+    attempt = await store.journal.begin_attempt(session.session_id)
+    holder = f"{session.session_id}/{uuid.uuid4()}"
+    scopes = (f"session:{session.session_id}", *(f"account:{a}" for a in session.accounts))
+    give_up = datetime.now(UTC) + timedelta(seconds=LEASE_TTL_S + 5)  # noqa: TID251
+    while True:
+        now = datetime.now(UTC)  # noqa: TID251
+        taken = await store.journal.acquire_many(scopes, holder, attempt=attempt, ttl_s=LEASE_TTL_S, now=now)
+        if taken is None:
+            break
+        held = store.reads.lease(taken)
+        same = held is not None and held.holder.startswith(session.session_id + "/")
+        if not same or now > give_up:
+            raise AccountNotActive(
+                f"{taken.replace(':', ' ', 1)} is held by another running session; stop it or wait for its end",
+                scope=taken,
+            )
+        await asyncio.sleep(0.5)
+    stack.push_async_callback(store.journal.release_many, scopes, holder, attempt=attempt)
+    return Lease(scopes, holder, attempt, now + timedelta(seconds=LEASE_TTL_S))
+
+
+def _client(account: Account, world: Outside) -> VenueClient:
+    return open_client(account.ref.account_id, account.keys, account.endpoints, world)
+
+
+def _desk(
+    store: Store, session: Session, accounts: Mapping[str, Account], *,
+    clients: Mapping[str, VenueClient], world: Outside, lease: Lease,
+) -> Desk:  # fmt: skip
+    request = stored_request(session)
+    strategy = validate(request.to_strategy())
+    names: Sequence[str] = list(accounts)
+    return Desk(
+        session_id=session.session_id,
+        environment=Environment(session.environment),
+        strategy=strategy,
+        goal=request.to_goal(),
+        limits=RiskLimits.of(strategy),
+        accounts={name: a.ref for name, a in accounts.items()},
+        clients=clients,
+        store=store,
+        outside=world,
+        rng=random.Random(f"{session.seed}/{lease.attempt}"),
+        lease=lease,
+        settled=dict.fromkeys(names, Decimal(0)),
+        volumes=dict.fromkeys(names, Decimal(0)),
+    )
+
+
+def stored_request(session: Session) -> SessionRequest:
+    """Rebuild the request from a session's row."""
+    document: dict[str, object] = {"strategy": session.strategy, "accounts": list(session.accounts)}
+    if session.volume_target is not None:
+        document["volumeTarget"] = session.volume_target
+    if session.duration_s is not None:
+        document["duration"] = session.duration_s * 1000
+    return parse_request(document)
+
+
+async def _connect(desk: Desk) -> None:
+    """Connect every account, learn the markets, start the streams, and check the strategy against the markets."""
+    await asyncio.gather(*(client.connect() for client in desk.clients.values()))
+    names = list(desk.clients)
+    listed = await asyncio.gather(*(desk.clients[n].markets() for n in names))
+    markets = {name: found.get(desk.symbol) for name, found in zip(names, listed, strict=True)}
+    missing = [name for name, market in markets.items() if market is None]
+    if missing:
+        check_against_markets(desk.strategy, markets, {})
+    desk.markets = {name: market for name, market in markets.items() if market is not None}
+    await asyncio.gather(*(client.feed.start([desk.symbol]) for client in desk.clients.values()))
+    marks = await asyncio.gather(*(desk.clients[n].mark(desk.symbol) for n in names))
+    prices = {name: mark.mark for name, mark in zip(names, marks, strict=True)}
+    check_against_markets(desk.strategy, markets, prices)
+
+
+def open_home_store() -> Store:
+    """Open the operational store of this process's data folder."""
+    return open_store(home().path)

@@ -1,0 +1,204 @@
+"""The beat between pairs: lease, operator's commands, streams, limits. Not a task: it comes once a second."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.errors import MarketDataUnavailable, VenueError
+from core.numbers import canonical
+from core.risk import AccountRiskFacts, SessionRiskFacts, Severity, assess_session
+from store.records import Command, CommandKind, NewBreach, SessionStatus
+from tasks.course import Course
+from tasks.desk import Desk
+from tasks.money import session_pnl
+from tasks.publish import Board, say
+from tasks.risk_gate import exposure
+from tasks.settle import book_funding, read_positions
+
+LEASE_EVERY_S = 8.0
+MARGIN_EVERY_S = 10.0
+POSITIONS_EVERY_S = 20.0
+FUNDING_EVERY_S = 300.0
+STALL_S = 300.0
+
+
+class Heart:
+    """Does at each beat what is due, and remembers when it was last done."""
+
+    def __init__(self, desk: Desk, course: Course, board: Board) -> None:
+        self._desk, self._course, self._board = desk, course, board
+        self._done_at: dict[str, datetime] = {"lease": desk.now(), "margin": desk.now()}
+        self._foreign_said = 0
+
+    async def beat(self) -> None:
+        """Renew, listen, look and judge; raises LeaseLost when another run took over."""
+        desk, course = self._desk, self._course
+        if self._due("lease", LEASE_EVERY_S):
+            await desk.renew_lease()
+        await desk.absorb()
+        await self._obey()
+        if self._due("margin", MARGIN_EVERY_S):
+            await desk.refresh_margins()
+        if self._due("positions", POSITIONS_EVERY_S):
+            await self._compare_positions()
+        if self._due("funding", FUNDING_EVERY_S):
+            await self._read_funding()
+        await self._judge()
+        self._watch_goal()
+        desk.rematch()
+        for fill in desk.foreign[self._foreign_said :]:
+            desk.notices.append(
+                f"{fill.account_id}: {fill.side} {fill.quantity} was filled by somebody else; left alone"
+            )
+        self._foreign_said = len(desk.foreign)
+        for notice in desk.notices:
+            await say(desk, "log", "notice", {"text": notice})
+        desk.notices.clear()
+        await self._board.progress(desk, course)
+
+    async def breach(self, category: str, severity: Severity, details: Mapping[str, object]) -> None:
+        """Write a breach once per category while it is open; a critical one stops new exposure."""
+        desk = self._desk
+        if any(b.category == category for b in desk.store.reads.breaches(desk.session_id, open_only=True)):
+            return
+        breach_id = str(uuid.uuid4())
+        await desk.store.journal.record_breach(
+            NewBreach(breach_id, desk.session_id, None, category, severity, dict(details), desk.now())
+        )
+        await say(desk, "risk", "risk_update", {
+            "riskLevel": "high" if severity is Severity.CRITICAL else "medium",
+            "breach": {"id": breach_id, "category": category, "severity": severity.value, "details": dict(details)},
+        })  # fmt: skip
+
+    def _due(self, what: str, every_s: float) -> bool:
+        now = self._desk.now()
+        last = self._done_at.get(what)
+        if last is not None and now - last < timedelta(seconds=every_s):
+            return False
+        self._done_at[what] = now
+        return True
+
+    async def _obey(self) -> None:
+        desk = self._desk
+        for command in desk.store.reads.pending_commands(desk.session_id):
+            if not await desk.store.journal.take_command(command.command_id, at=desk.now()):
+                continue
+            outcome = await self._carry_out(command)
+            await desk.store.journal.finish_command(command.command_id, outcome, at=desk.now())
+            await say(desk, "status", "command", {"kind": command.kind.value, "outcome": outcome})
+
+    async def _carry_out(self, command: Command) -> str:
+        course = self._course
+        match command.kind:
+            case CommandKind.PAUSE:
+                if course.closing:
+                    return "refused: the session is winding down"
+                await self.pause(f"paused by {command.created_by}")
+                return "paused"
+            case CommandKind.RESUME:
+                return await self._resume()
+            case CommandKind.STOP | CommandKind.FLATTEN:
+                if course.paused:
+                    await self._set_status(SessionStatus.ACTIVE)
+                course.close(f"stopped by {command.created_by}")
+                await self._board.state("WindingDown")
+                return "winding down"
+
+    async def pause(self, reason: str) -> None:
+        """Open nothing more until resumed; shown as a state of its own in Prefect."""
+        self._course.paused = reason
+        self._course.last_decision = reason
+        await self._set_status(SessionStatus.PAUSED, reason)
+        await self._board.state("OperatorPaused" if self._course.halted is None else "Halted")
+
+    async def _resume(self) -> str:
+        desk, course = self._desk, self._course
+        if course.paused is None:
+            return "refused: the session is not paused"
+        critical = [
+            b for b in desk.store.reads.breaches(desk.session_id, open_only=True) if b.severity is Severity.CRITICAL
+        ]  # fmt: skip
+        if critical:
+            return f"refused: acknowledge the critical breach {critical[0].breach_id} ({critical[0].category}) first"
+        if course.halted is not None:
+            return f"refused: {course.halted}"
+        course.paused = None
+        await self._set_status(SessionStatus.ACTIVE)
+        await self._board.state("Running")
+        return "resumed"
+
+    async def _set_status(self, status: SessionStatus, reason: str | None = None) -> None:
+        desk = self._desk
+        await desk.store.journal.set_session_status(
+            desk.session_id, (SessionStatus.ACTIVE, SessionStatus.PAUSED), status, at=desk.now(), reason=reason
+        )
+        await say(desk, "status", "session_update", {"status": status.value, "reason": reason})
+
+    async def _compare_positions(self) -> None:
+        """The venues' positions against the journal's; a difference is somebody else's doing, or ours unnoticed."""
+        desk = self._desk
+        try:
+            found = await read_positions(desk)
+        except VenueError as error:
+            desk.notices.append(f"positions could not be read ({error})")
+            return
+        wrong = {n: p for n, p in found.items() if p.quantity != desk.positions[n]}
+        if wrong:
+            details = {
+                n: f"venue {canonical(p.quantity)}, journal {canonical(desk.positions[n])}" for n, p in wrong.items()
+            }
+            await self.breach("position_mismatch", Severity.CRITICAL, details)
+            if self._course.paused is None:
+                await self.pause("a venue's position is not what the journal explains")
+
+    async def _read_funding(self) -> None:
+        desk = self._desk
+        try:
+            await book_funding(desk, self._course.started_at)
+            for name, client in desk.clients.items():
+                desk.funding[name] = await client.funding_rate(desk.symbol)
+        except VenueError as error:
+            desk.notices.append(f"funding could not be read ({error})")
+
+    async def _judge(self) -> None:
+        desk, course = self._desk, self._course
+        try:
+            pnl = session_pnl(desk)
+        except MarketDataUnavailable as error:
+            desk.notices.append(str(error))
+            return
+        marks = desk.marks()
+        risk = assess_session(
+            SessionRiskFacts(
+                accounts=tuple(
+                    AccountRiskFacts(exposure(desk, n), marks[n].mark if n in marks else None, desk.margins.get(n))
+                    for n in desk.accounts
+                ),
+                session_pnl=pnl,
+                capital=desk.capital,
+                naked_usd_seconds=course.naked_usd_seconds,
+                between_pairs=course.halted is None,
+            ),
+            desk.limits,
+        )
+        for found in risk.breaches:
+            await self.breach(found.category, found.severity, found.details)
+            if found.severity is Severity.CRITICAL and course.closing is None:
+                course.close(f"{found.category}: {', '.join(f'{k} {v}' for k, v in found.details.items())}")
+
+    def _watch_goal(self) -> None:
+        desk, course = self._desk, self._course
+        now = desk.now()
+        if desk.goal.duration_s is not None and now >= course.started_at + timedelta(seconds=desk.goal.duration_s):
+            course.close("the duration is over")
+        progressed = course.last_progress_at or course.started_at
+        if course.paused is None and now - progressed > timedelta(seconds=STALL_S):
+            course.close(f"no pair could be done for {STALL_S:.0f} s ({course.last_decision})")
+
+
+def money(value: Decimal) -> str:
+    """Write quote units for people."""
+    return f"{value:,.2f}"

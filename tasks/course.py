@@ -1,0 +1,54 @@
+"""Where a session is on its way: counters, and whether it runs, is paused, halts or winds down. Holds no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from core.numbers import ZERO
+from store.records import SessionTotals
+
+
+@dataclass(slots=True)
+class Course:
+    """The state of a session's run.
+
+    closing: why it winds down to flat, None while it may open. paused: why it opens nothing now. halted: exposure is
+    open that could not be removed. volume, naked_usd_seconds in quote units; sequence is the last pair's.
+    """
+
+    started_at: datetime
+    sequence: int = 0
+    volume: Decimal = ZERO
+    naked_usd_seconds: Decimal = ZERO
+    max_net_exposure_usd: Decimal = ZERO
+    slippage_paid: Decimal = ZERO
+    pairs_filled: int = 0
+    pairs_unwound: int = 0
+    unwinding: bool = False
+    closing: str | None = None
+    paused: str | None = None
+    halted: str | None = None
+    last_decision: str = "starting"
+    last_progress_at: datetime | None = None
+    refusals: dict[str, int] = field(default_factory=dict)
+
+    def close(self, reason: str) -> None:
+        """Wind down: only closing pairs from now on. The first reason holds."""
+        self.closing = self.closing or reason
+        self.paused = None
+
+    def totals(self, *, pnl: Decimal, fees: Decimal, funding: Decimal) -> SessionTotals:
+        """The running sums for the session's row."""
+        return SessionTotals(
+            volume_generated=self.volume,
+            pnl=pnl,
+            fees=fees,
+            funding=funding,
+            slippage=self.slippage_paid / self.volume if self.volume else ZERO,
+            pairs_filled=self.pairs_filled,
+            pairs_unwound=self.pairs_unwound,
+            max_net_exposure_usd=self.max_net_exposure_usd,
+            naked_usd_seconds=self.naked_usd_seconds,
+        )

@@ -1,0 +1,267 @@
+"""The desk of one session: its accounts' clients, live books, working orders and journal, for the tasks to use.
+
+It turns what the streams say into journalled facts and answers questions about now. It decides nothing: decisions
+are core's, and the story of a session is the flow's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from connectors.settings import Environment, Outside
+from connectors.venue import Disconnected, FillUpdate, OrderUpdate, Reconnected, VenueClient
+from core.account import AccountRef, Margin
+from core.errors import LeaseLost, MarketDataUnavailable
+from core.instrument import Market
+from core.market import Book, FundingPayment, FundingRate, Mark
+from core.numbers import ZERO, common_step
+from core.order import Fill, Order, OrderReport, OrderStatus, Reported, apply
+from core.risk import RiskLimits
+from core.strategy import SessionGoal, Strategy
+from store import Store
+
+LEASE_TTL_S = 30.0
+LEASE_MARGIN_S = 5.0
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to drive a session and its accounts; worthless once the clock passes `expires_at`."""
+
+    scopes: tuple[str, ...]
+    holder: str
+    attempt: int
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class Desk:
+    """Everything a session's tasks share.
+
+    settled: signed base units of all ended pairs by account. working: the orders of the pair in progress, by client
+    order id. foreign: executions on these accounts that no order of the session explains (yet).
+    """
+
+    session_id: str
+    environment: Environment
+    strategy: Strategy
+    goal: SessionGoal
+    limits: RiskLimits
+    accounts: Mapping[str, AccountRef]
+    clients: Mapping[str, VenueClient]
+    store: Store
+    outside: Outside
+    rng: random.Random
+    lease: Lease
+    markets: dict[str, Market] = field(default_factory=dict)
+    settled: dict[str, Decimal] = field(default_factory=dict)
+    volumes: dict[str, Decimal] = field(default_factory=dict)
+    margins: dict[str, Margin] = field(default_factory=dict)
+    funding: dict[str, FundingRate] = field(default_factory=dict)
+    working: dict[str, Order] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    foreign: list[Fill] = field(default_factory=list)
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    payments: list[FundingPayment] = field(default_factory=list)
+    low_marks: dict[str, Decimal] = field(default_factory=dict)
+    capital: Decimal = ZERO
+    behind: set[str] = field(default_factory=set)
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def symbol(self) -> str:
+        """The market this session trades, e.g. ETH/USD."""
+        return self.strategy.symbol
+
+    @property
+    def lot(self) -> Decimal:
+        """The common lot of all the session's venues, base units."""
+        return common_step(*(m.lot for m in self.markets.values()))
+
+    def now(self) -> datetime:
+        """The time, from the clock this desk was given."""
+        return self.outside.clock()
+
+    def books(self) -> dict[str, Book]:
+        """Live books whose continuity is proven, by account; an account without one is absent."""
+        found = ((name, client.feed.book(self.symbol)) for name, client in self.clients.items())
+        return {name: book for name, book in found if book is not None}
+
+    def marks(self) -> dict[str, Mark]:
+        """Last marks by account; an account without one is absent."""
+        found = ((name, client.feed.mark(self.symbol)) for name, client in self.clients.items())
+        return {name: mark for name, mark in found if mark is not None}
+
+    def mark_prices(self) -> dict[str, Decimal]:
+        """Mark prices of all accounts in quote units; raises MarketDataUnavailable when one is missing."""
+        marks = self.marks()
+        for name, mark in marks.items():
+            self.low_marks[name] = min(mark.mark, self.low_marks.get(name, mark.mark))
+        missing = [name for name in self.accounts if name not in marks]
+        if missing:
+            raise MarketDataUnavailable(f"no mark price for {', '.join(missing)}", accounts=missing)
+        return {name: mark.mark for name, mark in marks.items()}
+
+    @property
+    def positions(self) -> dict[str, Decimal]:
+        """Signed base units the session itself holds, by account: ended pairs and what filled of the running one."""
+        held = dict(self.settled)
+        for order in self.working.values():
+            held[order.intent.account_id] += order.signed_filled
+        return held
+
+    @property
+    def is_flat(self) -> bool:
+        """True when the session holds no position on any account."""
+        return not any(self.positions.values())
+
+    def require_lease(self) -> None:
+        """Raise LeaseLost unless this run may still send orders; asked before every order, without I/O."""
+        if self.now() > self.lease.expires_at - timedelta(seconds=LEASE_MARGIN_S):
+            raise LeaseLost(f"session {self.session_id}: the lease ran out; another run may drive it now")
+
+    async def renew_lease(self) -> None:
+        """Extend the lease; raise LeaseLost when another run has taken it."""
+        lease, now = self.lease, self.now()
+        kept = await self.store.journal.renew_many(
+            lease.scopes, lease.holder, attempt=lease.attempt, ttl_s=LEASE_TTL_S, now=now
+        )
+        if not kept:
+            lease.expires_at = now
+            raise LeaseLost(
+                f"session {self.session_id} or one of its accounts is driven by another run; this one stops"
+            )
+        lease.expires_at = now + timedelta(seconds=LEASE_TTL_S)
+
+    async def absorb(self) -> None:
+        """Take everything the private streams said since the last call: apply to working orders, journal fills."""
+        fresh: list[Fill] = []
+        for name, client in self.clients.items():
+            for event in client.feed.drain():
+                match event:
+                    case OrderUpdate(report):
+                        self.note_report(report)
+                    case FillUpdate(fill):
+                        fresh.append(fill)
+                    case Disconnected(channel, _, reason):
+                        self.behind.add(name)
+                        self.notices.append(f"{name}: {channel} stream lost ({reason})")
+                    case Reconnected():
+                        self.behind.add(name)
+        await self.note_fills(fresh)
+
+    async def note_fills(self, fills: Iterable[Fill]) -> None:
+        """Journal executions once each and let them speak for their orders; foreign ones are kept apart."""
+        new = [f for f in fills if (f.account_id, f.trade_id) not in self.seen]
+        if not new:
+            return
+        recorded = await self.store.journal.record_fills(new)
+        self.seen.update((f.account_id, f.trade_id) for f in new)
+        touched = set()
+        for fill in recorded:
+            if fill.client_order_id in self.working:
+                self.fills.append(fill)
+                self.volumes[fill.account_id] += fill.quantity * fill.price
+                touched.add(fill.client_order_id)
+            else:
+                self.foreign.append(fill)
+                self.notices.append(
+                    f"{fill.account_id}: a fill that is not ours ({fill.side} {fill.quantity}); left alone"
+                )
+        for key in touched:
+            self._apply_fills(key)
+
+    def rematch(self) -> None:
+        """Give executions that came before their order's venue id was known to the order that explains them."""
+        waiting, self.foreign = self.foreign, []
+        touched = set()
+        for fill in waiting:
+            key = self._key_of(fill.account_id, fill.venue_order_id)
+            if key is None:
+                self.foreign.append(fill)
+            else:
+                self.fills.append(replace(fill, client_order_id=key))
+                self.volumes[fill.account_id] += fill.quantity * fill.price
+                touched.add(key)
+        for key in touched:
+            self._apply_fills(key)
+
+    def take_up(self, orders: Iterable[Order]) -> None:
+        """Make these the working orders, with everything the known executions say about them."""
+        self.working = {o.intent.client_order_id: o for o in orders}
+        for key in self.working.keys() & {f.client_order_id for f in self.fills}:
+            self._apply_fills(key)
+
+    def put_down(self) -> None:
+        """The pair has ended: its orders' fills become settled positions."""
+        self.settled = self.positions
+        self.working = {}
+
+    def note_report(self, report: OrderReport) -> None:
+        """Apply what a venue said about one of the working orders; foreign orders are left alone."""
+        key = report.client_order_id or self._key_of(report.account_id, report.venue_order_id)
+        order = self.working.get(key) if key else None
+        if order is not None and key is not None:
+            self.working[key] = apply(order, Reported(report))
+
+    async def wait(self, until: datetime) -> None:
+        """Sleep until a private stream has something to say or the time comes."""
+        timeout = max(0.001, (until - self.now()).total_seconds())
+        waits = [asyncio.ensure_future(c.feed.wait(timeout)) for c in self.clients.values()]
+        try:
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pending in waits:
+                pending.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    async def refresh_margins(self) -> None:
+        """Read margins of all accounts; one that cannot be read is forgotten, which closes the gate for it."""
+        names = list(self.clients)
+        answers = await asyncio.gather(*(self.clients[n].margin() for n in names), return_exceptions=True)
+        for name, answer in zip(names, answers, strict=True):
+            if isinstance(answer, Margin):
+                self.margins[name] = answer
+            elif isinstance(answer, Exception):
+                self.margins.pop(name, None)
+                self.notices.append(f"{name}: margin could not be read ({answer})")
+            else:
+                raise answer
+
+    def _key_of(self, account_id: str, venue_order_id: str | None) -> str | None:
+        if venue_order_id is None:
+            return None
+        for key, order in self.working.items():
+            if order.intent.account_id == account_id and order.venue_order_id == venue_order_id:
+                return key
+        return None
+
+    def _apply_fills(self, key: str) -> None:
+        own = [f for f in self.fills if f.client_order_id == key]
+        filled = sum((f.quantity for f in own), ZERO)
+        paid = sum((f.quantity * f.price for f in own), ZERO)
+        last = own[-1]
+        report = OrderReport(
+            last.venue, last.account_id, last.symbol, key, last.venue_order_id, OrderStatus.ACCEPTED,
+            filled, paid / filled, None, last.venue_time, last.received_time,
+        )  # fmt: skip
+        self.working[key] = apply(self.working[key], Reported(report))
+
+
+_current: ContextVar[Desk] = ContextVar("desk")
+
+
+def current() -> Desk:
+    """The desk of the session that runs in this context; clients and keys are never parameters of a task."""
+    return _current.get()
+
+
+def sit_down(desk: Desk) -> None:
+    """Make a desk the current one of this context."""
+    _current.set(desk)

@@ -1,0 +1,107 @@
+"""Start-up is recovery: rebuild where a session stands from the journal, and bring pairs left open to their end.
+
+The same path for a first start (nothing to rebuild), a restart after a crash, and a halt whose venue is back.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import cast
+
+from core.market import FundingPayment
+from core.numbers import ZERO
+from core.order import Side
+from core.pair import PairStatus, begin
+from core.pair_plan import LegPlan, PairPlan, Purpose
+from store.records import Pair, PairOutcome, Session
+from tasks.course import Course
+from tasks.desk import Desk
+from tasks.place_pair import PairEnd, resume_pair
+from tasks.reconcile_fills import Reconciled, read_fills, reconcile
+
+_CATCH_UP_MARGIN_S = 5.0
+
+
+async def load_course(desk: Desk, session: Session) -> Course:
+    """Rebuild counters, positions and executions from the journal; a session that never traded starts at zero."""
+    reads = desk.store.reads
+    course = Course(started_at=session.started_at or desk.now())
+    ended = {p.plan.pair_id: p for p in _all_pairs(desk) if p.outcome.completed_at is not None}
+    for pair in ended.values():
+        _count(course, pair)
+        course.unwinding = _purpose(pair) is Purpose.CLOSE
+    for order in reads.orders_of_session(desk.session_id):
+        if order.intent.pair_id in ended:
+            desk.settled[order.intent.account_id] += order.signed_filled
+    desk.fills = reads.fills_of_session(desk.session_id)
+    desk.seen = {(f.account_id, f.trade_id) for f in desk.fills}
+    for fill in desk.fills:
+        desk.volumes[fill.account_id] += fill.quantity * fill.price
+    payments: list[FundingPayment] = reads.funding_of(desk.session_id)
+    desk.payments = payments
+    return course
+
+
+async def resume_open_pairs(desk: Desk, course: Course) -> list[tuple[PairEnd, Reconciled]]:
+    """Work every pair without an end to its end: ask about its orders, even its legs out, reconcile it.
+
+    A pair of which nothing was journalled was never sent; it is cancelled rather than sent late.
+    """
+    ends = []
+    for pair in desk.store.reads.open_pairs(desk.session_id):
+        course.sequence = max(course.sequence, pair.plan.sequence)
+        orders = desk.store.reads.orders_of_pair(pair.plan.pair_id)
+        if not orders:
+            outcome = PairOutcome(status=PairStatus.CANCELLED, completed_at=desk.now())
+            await desk.store.journal.complete_pair(pair.plan.pair_id, outcome)
+            continue
+        plan = rebuild(desk, pair)
+        desk.take_up(orders)
+        age = (desk.now() - pair.plan.created_at).total_seconds() + _CATCH_UP_MARGIN_S
+        await read_fills(desk, [leg.account.account_id for leg in plan.legs], age)
+        decision = pair.plan.decision
+        lot, offset = Decimal(str(decision["lot"])), Decimal(str(decision["offset"]))
+        end = await resume_pair(desk, begin(plan, pair.plan.created_at, lot=lot, offset=offset))
+        ends.append((end, await reconcile(desk, end)))
+    return ends
+
+
+def rebuild(desk: Desk, pair: Pair) -> PairPlan:
+    """Rebuild a journalled pair's plan; its arrival mids and flags are those of the first decision."""
+    row, document = pair.plan, cast(dict[str, dict[str, object]], pair.plan.decision["plan"])
+    buy = _leg(desk, row.buy_account, Side.BUY, row.quantity, document["buy"])
+    sell = _leg(desk, row.sell_account, Side.SELL, row.quantity, document["sell"])
+    if row.buy_arrival_mid is None or row.sell_arrival_mid is None:
+        raise ValueError(f"pair {row.pair_id} was journalled without arrival mids")
+    return PairPlan(
+        row.pair_id, row.session_id, row.sequence, _purpose(pair), buy, sell, row.quantity,
+        row.buy_arrival_mid, row.sell_arrival_mid,
+    )  # fmt: skip
+
+
+def _leg(desk: Desk, account_id: str, side: Side, quantity: Decimal, flags: dict[str, object]) -> LegPlan:
+    return LegPlan(
+        desk.accounts[account_id], desk.markets[account_id], side, quantity,
+        bool(flags["reduceOnly"]), bool(flags["closing"]),
+    )  # fmt: skip
+
+
+def _purpose(pair: Pair) -> Purpose:
+    return Purpose(str(cast(dict[str, object], pair.plan.decision["plan"])["purpose"]))
+
+
+def _count(course: Course, pair: Pair) -> None:
+    outcome = pair.outcome
+    course.sequence = max(course.sequence, pair.plan.sequence)
+    course.volume += outcome.volume
+    course.slippage_paid += (outcome.slippage or ZERO) * outcome.volume
+    course.naked_usd_seconds += outcome.naked_usd_seconds
+    course.pairs_filled += outcome.status is PairStatus.FILLED
+    course.pairs_unwound += outcome.status is PairStatus.UNWOUND
+
+
+def _all_pairs(desk: Desk) -> list[Pair]:
+    found: list[Pair] = []
+    while page := desk.store.reads.pairs(desk.session_id, limit=500, offset=len(found)):
+        found += page
+    return found

@@ -1,0 +1,95 @@
+"""Settling a session: flat at the venues, funding booked, rows sealed into results, report written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from prefect import task
+
+from core.account import Position
+from core.errors import ReconciliationFailed
+from core.numbers import ZERO, canonical
+from core.order import OrderReport
+from tasks.desk import Desk, current
+from tasks.options import STEP
+from tasks.reconcile_fills import read_fills
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What the venues say at the end: signed base units by account, open own orders left, funding booked."""
+
+    positions: dict[str, Decimal]
+    open_orders: int
+    funding: Decimal
+
+    @property
+    def is_clean(self) -> bool:
+        """Flat on every account and nothing resting."""
+        return self.open_orders == 0 and not any(self.positions.values())
+
+
+@task(name="settle", **STEP)
+async def settle(started_at: datetime) -> Settlement:
+    """Compare the journal with the venues one last time and book funding.
+
+    Raises ReconciliationFailed when a venue's position is not what the journal explains.
+    """
+    desk = current()
+    await read_fills(desk, list(desk.clients), (desk.now() - started_at).total_seconds() + 5)
+    await book_funding(desk, started_at)
+    found = await read_positions(desk)
+    await desk.store.journal.record_positions(desk.session_id, list(found.values()))
+    held = {name: position.quantity for name, position in found.items()}
+    mismatch = {n: q for n, q in held.items() if q != desk.positions[n]}
+    if mismatch:
+        raise ReconciliationFailed(
+            "; ".join(
+                f"account {n}: the venue holds {canonical(q)} {desk.symbol}, the journal explains "
+                f"{canonical(desk.positions[n])}"
+                for n, q in mismatch.items()
+            ),
+            accounts=sorted(mismatch),
+        )
+    resting = await own_open_orders(desk)
+    funding = sum((p.payment for p in desk.payments), ZERO)
+    return Settlement(held, len(resting), funding)
+
+
+async def book_funding(desk: Desk, since: datetime) -> None:
+    """Journal funding payments the venues have booked since a time; never computed, only read."""
+    since -= timedelta(seconds=1)
+    names = list(desk.clients)
+    answers = await asyncio.gather(*(desk.clients[n].funding_payments(desk.symbol, since) for n in names))
+    payments = [p for found in answers for p in found]
+    new = await desk.store.journal.record_funding(desk.session_id, payments)
+    desk.payments.extend(new)
+
+
+async def read_positions(desk: Desk) -> dict[str, Position]:
+    """Read this market's position of every account from the venues; a flat account shows quantity 0, entry price 0."""
+    names = list(desk.clients)
+    answers = await asyncio.gather(*(desk.clients[n].positions() for n in names))
+    return {name: _in_market(desk, name, held) for name, held in zip(names, answers, strict=True)}
+
+
+async def own_open_orders(desk: Desk) -> list[OrderReport]:
+    """Read the resting orders of all accounts in this market that are this session's."""
+    names = list(desk.clients)
+    ours = {o.intent.client_order_id for o in desk.store.reads.orders_of_session(desk.session_id)}
+    answers = await asyncio.gather(*(desk.clients[n].open_orders(desk.symbol) for n in names))
+    return [report for found in answers for report in found if report.client_order_id in ours]
+
+
+def _in_market(desk: Desk, name: str, held: Sequence[Position]) -> Position:
+    found = [p for p in held if p.symbol == desk.symbol]
+    if len(found) > 1:
+        raise ReconciliationFailed(
+            f"account {name}: the venue shows {len(found)} positions in one market", accounts=[name]
+        )
+    flat = Position(desk.accounts[name].venue, name, desk.symbol, ZERO, ZERO, None, None, desk.now())
+    return found[0] if found else flat
