@@ -213,7 +213,8 @@ def markets(rows: Iterable[dict[str, Any]], fees: tuple[Decimal, Decimal] | None
 def _market(row: MarketRow, own: tuple[Decimal, Decimal] | None) -> Market:
     margins = row.delta1_cross_margin_params
     fees = own or _published_fees(row)
-    if min(row.price_tick_size, row.order_size_increment, row.funding_period_hours, margins.imf_base) <= 0:
+    interval_s = int(row.funding_period_hours * 3600)
+    if min(row.price_tick_size, row.order_size_increment, interval_s, margins.imf_base) <= 0:
         raise violation(f"market {row.symbol} has a tick, size step, funding period or margin that is not positive")
     return Market(
         venue=Venue.PARADEX,
@@ -231,7 +232,7 @@ def _market(row: MarketRow, own: tuple[Decimal, Decimal] | None) -> Market:
         maintenance_margin=margins.imf_base * margins.mmf_factor,
         maker_fee=fees[0],
         taker_fee=fees[1],
-        funding_interval_s=int(row.funding_period_hours * 3600),
+        funding_interval_s=interval_s,
         continuous_funding=True,
         price_band=row.price_bands_width or None,
         # Below the minimum the venue takes a reduce-only order that closes the whole position.
