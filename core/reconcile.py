@@ -88,7 +88,9 @@ def _fill_differences(ours: Sequence[Fill], theirs: Sequence[Fill]) -> Iterator[
 
 def _order_differences(ours: Sequence[Order], theirs: Sequence[OrderReport]) -> Iterator[Difference]:
     by_client_id = {(o.intent.account_id, o.intent.client_order_id): o for o in ours}
-    by_venue_id = {(o.intent.account_id, o.venue_order_id): o for o in ours if o.venue_order_id is not None}
+    by_venue_id: dict[tuple[str, str | None], Order] = {
+        (o.intent.account_id, o.venue_order_id): o for o in ours if o.venue_order_id is not None
+    }
     told = set()
     for report in theirs:
         order = by_client_id.get((report.account_id, report.client_order_id or ""))
