@@ -1,9 +1,10 @@
 """The Backpack twin: an app that speaks Backpack's REST and WebSocket protocols over the local engine.
 
 Duty: put the parts together. Signatures, clock windows, parsing and error shapes are checked as the exchange
-does; matching, margin and funding are the engine's. It offers perpetual markets, limit and market orders; it
-does not offer spot, lending, withdrawals, trigger orders, RFQ, strategies, vaults or klines (those paths are
-404, trigger members are refused).
+does; matching, margin and funding are the engine's. It offers perpetual markets, limit and market orders, and
+the streams bookTicker, depth, trade, markPrice and account.{orderUpdate,positionUpdate,balanceUpdate}. It does
+not offer spot, lending, withdrawals, trigger orders, RFQ, strategies, vaults or klines: those paths are 404,
+those streams 4006, trigger members are refused. Protocol pings belong to the server that runs the app.
 
 Source: docs.backpack.exchange, API reference and "Streams".
 """
