@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from connectors.backpack.auth import WINDOW_MS_MAX, Params, Scalar, scalar_text
 from core.instrument import Market
@@ -45,7 +45,7 @@ def window_ms(valid_until: datetime, now: datetime) -> int | None:
 
     The venue refuses a request that reaches it later than timestamp + window.
     """
-    left_ms = int((valid_until - now).total_seconds() * 1000)
+    left_ms = (valid_until - now) // timedelta(milliseconds=1)
     return min(left_ms, WINDOW_MS_MAX) if left_ms > 0 else None
 
 
