@@ -18,9 +18,12 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
+from email.utils import formatdate
+from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sandbox.clock import ScaledClock
@@ -52,6 +55,23 @@ class _Protocol(HttpToolsProtocol):
         self.scope["extensions"] = {DROP_EXTENSION: {"close": self.transport.close}}
 
 
+class _Dated:
+    """Puts the Date header (RFC 9110, 6.6.1) on every answer, by the venue's own clock, which may be skewed."""
+
+    def __init__(self, app: ASGIApp, wall_us: Callable[[], int]) -> None:
+        self._app = app
+        self._wall_us = wall_us
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(self._wall_us() // 1_000_000, usegmt=True)
+                message = {**message, "headers": [*message.get("headers", []), (b"date", date.encode())]}
+            await send(message)
+
+        await self._app(scope, receive, send_dated)
+
+
 class _Server(uvicorn.Server):
     """A server that leaves signals to the sandbox, since four of them share one process."""
 
@@ -76,7 +96,7 @@ async def serve(
     world = World(seed=seed, clock=ScaledClock(_wall_us, speed))
     apps = _build_apps(world, port_base)
     sockets = _bind({name: port_base + _offset(name) for name in apps})
-    servers = {name: _server(name, app) for name, app in apps.items()}
+    servers = {name: _server(name, _Dated(app, partial(world.wall_us, name))) for name, app in apps.items()}
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_signals(stopping))
         running = [
@@ -153,7 +173,7 @@ def _bind(ports: dict[str, int]) -> dict[str, socket.socket]:
     return bound
 
 
-def _server(name: str, app: Starlette) -> _Server:
+def _server(name: str, app: ASGIApp) -> _Server:
     interval = PING_INTERVALS_S.get(name, 30.0)
     config = uvicorn.Config(
         app,
@@ -163,6 +183,7 @@ def _server(name: str, app: Starlette) -> _Server:
         log_config=None,
         log_level="warning",
         access_log=False,
+        date_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
         ws_ping_interval=interval,
         ws_ping_timeout=interval,
