@@ -107,15 +107,15 @@ def cancel_all_orders(symbol: str) -> Command:
     return Command("cancel_all_orders", f"{API}/orders/cancel_all", payload)
 
 
-def trades_query(account: str, symbol: str, *, start_ms: int, end_ms: int) -> dict[str, str]:
-    """Build the query of GET /trades/history for one span (the venue takes at most 30 days)."""
-    return {
+def trades_query(account: str, symbol: str, *, start: datetime, stop: datetime | None) -> dict[str, str]:
+    """Build the query of GET /trades/history for one span (the venue takes at most 30 days), open without a stop."""
+    query = {
         "account": account,
         "symbol": venue_symbol_of(symbol),
-        "start_time": str(start_ms),
-        "end_time": str(end_ms),
+        "start_time": str(millis_of(start)),
         "limit": str(PAGE_ROWS),
     }
+    return query if stop is None else {**query, "end_time": str(millis_of(stop))}
 
 
 def public_subscriptions(symbols: Sequence[str]) -> list[dict[str, JsonValue]]:

@@ -30,11 +30,10 @@ CLOCK_MARGIN = timedelta(minutes=5)
 # GET /trades/history takes at most 30 days at once.
 SPAN_MAX = timedelta(days=29)
 SPANS_MAX = 200
+DATE_RESOLUTION = timedelta(seconds=1)
 # Differences below this are within the Date header's resolution and the way there.
 OFFSET_IGNORED = timedelta(seconds=2)
 MARKETS_FRESH_FOR = timedelta(minutes=1)
-# How far past our clock fills are asked for: the venue's clock may be ahead.
-FILLS_AHEAD = timedelta(seconds=10)
 
 
 class PacificaClient:
@@ -121,14 +120,16 @@ class PacificaClient:
         return parse.funding_rate(row, received)
 
     async def server_time(self) -> datetime:
-        """Read the venue's clock: the later of the Date header and the newest price stamp in the same answer.
+        """Read the venue's clock: the Date header, refined by the newest price stamp of the same answer.
 
-        Both are at or just before the venue's now; the error is below one second plus the way back.
+        The header cuts off fractions, so the true time is at most a second later; a stamp within that second says
+        more exactly how much later, one outside of it says nothing. The error is below a second plus the way back.
         """
         answer = await self._rest.get("/info/prices")
         dated = parse.http_date(answer.headers)
         priced = parse.rows(wire.PriceRow, parse.envelope(answer.status, answer.headers, answer.body))
-        return max([dated, *(parse.moment(row.timestamp) for row in priced)])
+        stamps = [parse.moment(row.timestamp) for row in priced]
+        return max([dated, *(stamp for stamp in stamps if stamp - dated < DATE_RESOLUTION)])
 
     # ---- account reads -----------------------------------------------------------------------------------------
 
@@ -175,25 +176,13 @@ class PacificaClient:
     async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
         """Read all executions since a time, oldest first, each once."""
         floor_ms = build.millis_of(since)
-        end = self._rest.venue_now + FILLS_AHEAD
         found: dict[str, Fill] = {}
-        start = since
-        for _ in range(SPANS_MAX):
-            if start > end:
-                break
-            stop = min(start + SPAN_MAX, end)
-            query = build.trades_query(
-                self._rest.account, symbol, start_ms=build.millis_of(start), end_ms=build.millis_of(stop)
-            )
+        for start, stop in self._spans(since):
+            query = build.trades_query(self._rest.account, symbol, start=start, stop=stop)
             listed, received = await self._rest.pages("/trades/history", query, wire.TradeRow)
             for row in listed:
                 if row.created_at >= floor_ms and build.symbol_of(row.symbol) == symbol:
                     found[str(row.history_id)] = parse.fill(self.account_id, row, received)
-            start = stop + timedelta(milliseconds=1)
-        else:
-            raise VenueRejected(
-                f"pacifica: fills since {since:%Y-%m-%d} are further back than can be read", symbol=symbol
-            )
         return sorted(found.values(), key=lambda fill: (fill.venue_time, int(fill.trade_id)))
 
     async def funding_payments(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
@@ -240,6 +229,17 @@ class PacificaClient:
         return answer if not isinstance(answer, Answer) else outcomes.cancel_outcome(answer.status, answer.body)
 
     # ---- several answers made one ------------------------------------------------------------------------------
+
+    def _spans(self, since: datetime) -> list[tuple[datetime, datetime | None]]:
+        """Cut the time since then into spans the venue takes; the last is open, so that no clock can cut it short."""
+        now = self._rest.venue_now
+        if now - since > SPAN_MAX * SPANS_MAX:
+            raise VenueRejected(f"pacifica: fills since {since:%Y-%m-%d} are further back than can be read")
+        spans: list[tuple[datetime, datetime | None]] = []
+        while now - since > SPAN_MAX:
+            spans.append((since, since + SPAN_MAX))
+            since += SPAN_MAX
+        return [*spans, (since, None)]
 
     async def _price_row(self, symbol: str) -> tuple[wire.PriceRow, datetime]:
         answer, received = await self._rest.read("/info/prices")

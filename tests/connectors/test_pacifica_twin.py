@@ -220,6 +220,20 @@ async def test_a_wrong_key_is_rejected_as_such(twins, real_outside) -> None:
     await client.aclose()
 
 
+@pytest.mark.parametrize("skew_ms", [-3_600_000, 3_600_000])
+async def test_a_client_whose_clock_is_an_hour_off_the_venues_can_trade(twins, real_outside, skew_ms: int) -> None:
+    client = client_of(twins, new_keys(twins), real_outside)
+    twins.control("clock", venue="pacifica", skew_ms=skew_ms)
+    try:
+        await client.connect()
+        wanted = await intent(client, real_outside, Side.BUY)
+        order_id = await placed(client, wanted)
+        assert (await until_order(client, wanted, is_final, order_id)).filled_quantity == QUANTITY
+    finally:
+        twins.control("clock", venue="pacifica", skew_ms=0)
+        await client.aclose()
+
+
 async def test_a_second_send_of_a_client_id_is_unknown_never_a_second_order(client, real_outside) -> None:
     wanted = await resting(client, real_outside)
     await placed(client, wanted)
