@@ -101,7 +101,7 @@ def end_word(reason: EndReason | None) -> str | None:
 
 def limit_price(order: Order) -> Decimal:
     """Price of a limit order; a market order shows its average, or zero."""
-    return order.price if order.price is not None else (order.average_price or ZERO)
+    return order.price if order.price is not None else (order.average_price or ZERO).quantize(MICRO)
 
 
 def cancelled_quantity(order: Order) -> Decimal:
