@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 from rich.console import Console
 from rich.table import Table
-from store.results import session_fills
 
 from cli.watch import watch
 from connectors.settings import Environment
@@ -22,6 +21,7 @@ from flows.wiring import create_session
 from store import Session, SessionStatus, open_store
 from store.home import Home
 from store.requests import parse_request
+from store.results import session_fills
 
 TIMEOUT_S = 300.0
 

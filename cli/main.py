@@ -68,7 +68,6 @@ def sandbox(seed: Seed = 7, port_base: PortBase = None, speed: Speed = 1.0) -> N
 def report(session_id: str) -> None:
     """Write the HTML report of a session again, from the results, and print its path."""
     from flows.report import write_report
-
     from store.home import Home
 
     typer.echo(write_report(Home.from_env(os.environ), session_id))

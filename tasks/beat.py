@@ -13,7 +13,7 @@ from core.risk import AccountRiskFacts, SessionRiskFacts, Severity, assess_sessi
 from store.records import Command, CommandKind, NewBreach, SessionStatus
 from tasks.course import Course
 from tasks.desk import Desk
-from tasks.money import session_pnl
+from tasks.money import tally
 from tasks.publish import Board, say
 from tasks.risk_gate import exposure
 from tasks.settle import book_funding, read_positions
@@ -166,7 +166,7 @@ class Heart:
     async def _judge(self) -> None:
         desk, course = self._desk, self._course
         try:
-            pnl = session_pnl(desk)
+            pnl = tally(desk).net
         except MarketDataUnavailable as error:
             desk.notices.append(str(error))
             return

@@ -101,7 +101,7 @@ class Board:
 async def publish(desk: Desk, course: Course) -> None:
     """Write the session's totals and append a metrics event; the store's events are gapless and replayable."""
     sums = tally(desk)
-    totals = course.totals(pnl=sums.pnl, fees=sums.fees, funding=sums.funding)
+    totals = course.totals(pnl=sums.net, fees=sums.fees, funding=sums.funding)
     journal = desk.store.journal
     await journal.update_session_totals(desk.session_id, totals)
     net = sum(desk.positions.values(), ZERO)

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from core.pnl import PairResult, pair_result
-from core.reconcile import own_matches
 from prefect import task
 
 from core.errors import ReconciliationFailed, VenueError
 from core.numbers import ZERO, canonical
 from core.order import Fill, Order
 from core.pair import Done, Halt, PairStatus
+from core.pnl import PairResult, pair_result
+from core.reconcile import own_matches
 from store.records import PairOutcome
 from tasks.desk import Desk, current
 from tasks.options import STEP

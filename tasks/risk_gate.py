@@ -13,7 +13,7 @@ from core.pricing import marketable_price, per_leg
 from core.risk import GateFacts, LegFacts, OwnOrder, RiskDecision, gate
 from core.views import AccountView, SessionView
 from tasks.desk import Desk, current
-from tasks.money import session_pnl
+from tasks.money import tally
 from tasks.options import STEP
 
 
@@ -34,7 +34,7 @@ def gather_facts(desk: Desk, plan: PairPlan, naked_usd_seconds: Decimal) -> Gate
         now=desk.now(),
         buy=_leg_facts(desk, plan.buy, plan.buy_mid),
         sell=_leg_facts(desk, plan.sell, plan.sell_mid),
-        session_pnl=session_pnl(desk),
+        session_pnl=tally(desk).net,
         capital=desk.capital,
         naked_usd_seconds=naked_usd_seconds,
         own_orders=tuple(own),
