@@ -27,6 +27,7 @@ from core.numbers import ONE
 from core.order import Fill, Liquidity, OrderReport, OrderStatus, Side
 
 FUNDING_INTERVAL_S = 3600
+LEVELS_MAX = 50
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _POSITION_SIGNS = {"bid": 1, "ask": -1}
@@ -136,7 +137,7 @@ def _market(row: wire.MarketRow, fees: wire.AccountState) -> Market:
 
 def book(snapshot: wire.BookSnapshot, received: datetime) -> Book:
     """Turn a full book picture into a Book; raises when a side is out of order or the two sides cross."""
-    bids, asks = (tuple(Level(level.p, level.a) for level in side if level.a > 0) for side in snapshot.l)
+    bids, asks = (tuple(Level(level.p, level.a) for level in side[:LEVELS_MAX] if level.a > 0) for side in snapshot.l)
     _check_side(bids, "bids", lambda better, worse: better > worse)
     _check_side(asks, "asks", lambda better, worse: better < worse)
     if bids and asks and bids[0].price >= asks[0].price:
