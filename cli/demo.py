@@ -108,7 +108,7 @@ def venue_positions(state: dict[str, Any]) -> dict[str, Decimal]:
 def _reconciled(home: Home, session: Session, state: dict[str, Any]) -> Check:
     """Every execution the venues know of is in the results, to the last digit, and none of them was an own match."""
     theirs = Counter(
-        (venue, fill["side"], Decimal(fill["quantity"]), Decimal(fill["price"]), Decimal(fill["fee"]))
+        (venue, fill["side"].lower(), Decimal(fill["quantity"]), Decimal(fill["price"]), Decimal(fill["fee"]))
         for venue, truth in state["venues"].items()
         for account in truth["accounts"].values()
         for fill in account["fills"]

@@ -5,6 +5,8 @@ Not a process worker: a worker that is stopped kills its runs at once, while thi
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,7 +57,10 @@ def build(deployment: dict[str, Any]) -> RunnerDeployment:
 def main() -> None:
     """Serve until SIGTERM; running sessions are cancelled gracefully."""
     path = Path(__file__).resolve().parent.parent / "prefect.yaml"
-    serve(*(build(d) for d in listed(path)), limit=SESSIONS_MAX, pause_on_shutdown=False, print_starting_message=False)
+    with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        serve(
+            *(build(d) for d in listed(path)), limit=SESSIONS_MAX, pause_on_shutdown=False, print_starting_message=False
+        )
 
 
 if __name__ == "__main__":
