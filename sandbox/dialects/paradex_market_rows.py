@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
-from sandbox.dialects.paradex_rows import COLLATERAL, Row, Serials, millis, text
+from sandbox.dialects.paradex_rows import COLLATERAL, Row, Serials, fine_text, millis, text
 from sandbox.events import BookChanged, LevelChange, Trade
 from sandbox.model import BookLevel, BookSnapshot, MarketSpec, Side, VenueRules
 
@@ -105,7 +105,7 @@ def summary_row(
         "volume_24h": text(volume_24h),
         "total_volume": text(volume_24h),
         "open_interest": text(open_interest),
-        "funding_rate": text(funding_rate),
+        "funding_rate": fine_text(funding_rate),
         "price_change_rate_24h": "",
         "created_at": millis(now_us),
     }
@@ -225,10 +225,10 @@ def funding_row(
     """Render one observation of the funding index. premium = rate * spot, per period (docs, Funding)."""
     return {
         "market": spec.symbol,
-        "funding_index": text(index),
-        "funding_premium": text(rate * spot),
-        "funding_rate": text(rate),
-        "funding_rate_8h": text(rate * 8 / period_hours),
+        "funding_index": fine_text(index),
+        "funding_premium": fine_text(rate * spot),
+        "funding_rate": fine_text(rate),
+        "funding_rate_8h": fine_text(rate * 8 / period_hours),
         "funding_period_hours": period_hours,
         "created_at": millis(time_us),
     }

@@ -32,6 +32,7 @@ VENUE: Final = "paradex"
 COLLATERAL: Final = "USDC"
 COLLATERAL_ADDRESS: Final = "0x6f373b346561036d98ea10fb3e60d2f459c872b1933b50b21fe6ef4fda3b75e"
 EIGHT_PLACES: Final = Decimal("0.00000001")
+INDEX_PLACES: Final = Decimal("0.000000000001")
 
 
 def text(value: Decimal | None) -> str:
@@ -39,6 +40,11 @@ def text(value: Decimal | None) -> str:
     if value is None:
         return ""
     return canonical(value.quantize(EIGHT_PLACES, rounding=ROUND_HALF_EVEN))
+
+
+def fine_text(value: Decimal) -> str:
+    """Write a rate or a funding index with at most twelve places."""
+    return canonical(value.quantize(INDEX_PLACES, rounding=ROUND_HALF_EVEN))
 
 
 def millis(time_us: int) -> int:
@@ -166,12 +172,12 @@ def position_row(
         "cost": text(position.cost),
         "cost_usd": text(position.cost),
         "leverage": str(leverage),
-        "liquidation_price": text(liquidation_price),
+        "liquidation_price": text(liquidation_price if liquidation_price and liquidation_price > 0 else None),
         "unrealized_pnl": text(price_pnl + unrealised_funding),
         "unrealized_funding_pnl": text(unrealised_funding),
         "realized_positional_pnl": text(position.realised_pnl),
         "realized_positional_funding_pnl": text(position.funding),
-        "cached_funding_index": text(position.funding_index),
+        "cached_funding_index": fine_text(position.funding_index),
         "last_fill_id": ids.event(position.last_fill_id) if position.last_fill_id else "",
         "created_at": millis(position.opened_us),
         "closed_at": 0 if is_open else millis(position.updated_us),
@@ -214,7 +220,7 @@ def balance_event_row(
         "fees": text(fill.fee),
         "realized_pnl": text(fill.realised_pnl),
         "realized_funding": text(fill.realised_funding),
-        "funding_index": text(funding_index),
+        "funding_index": fine_text(funding_index),
         "settlement_asset_name": COLLATERAL,
         "settlement_asset_address": COLLATERAL_ADDRESS,
         "settlement_asset_price": "1",
@@ -231,7 +237,7 @@ def funding_payment_row(spec: MarketSpec, payment: FundingPayment, *, ids: Seria
         "account": payment.account,
         "market": spec.symbol,
         "payment": text(payment.payment),
-        "index": text(payment.index),
+        "index": fine_text(payment.index),
         "fill_id": ids.event(payment.fill_id) if payment.fill_id is not None else "",
         "created_at": millis(payment.time_us),
     }

@@ -6,13 +6,14 @@ Duty: read the exchange and render. Must not change anything or decide who may s
 from __future__ import annotations
 
 from collections import deque
+from decimal import Decimal
 from typing import Final
 
 from sandbox.dialects import paradex_market_rows as market_rows
 from sandbox.dialects import paradex_rows as rows
 from sandbox.dialects.paradex_errors import ApiError
 from sandbox.dialects.paradex_rows import Row, Serials
-from sandbox.events import Event, FillBusted, MarkChanged
+from sandbox.events import Event, FillBusted, FillHappened, MarkChanged
 from sandbox.exchange import Exchange
 from sandbox.model import BookLevel, Fill, FundingPayment, MarketSpec, Order, Position, Refusal
 from sandbox.world import World
@@ -30,6 +31,7 @@ class Views:
         self.world = world
         self.exchange = exchange
         self.ids = ids
+        self.spots: dict[int, Decimal] = {}  # index price at each fill, by fill id; the log writes it
 
     def market(self, symbol: str) -> MarketSpec:
         """Find a market by its venue name; MARKET_NOT_FOUND with status 404."""
@@ -81,8 +83,8 @@ class Views:
 
     def fill(self, fill: Fill) -> Row:
         """Render a fill of a client account."""
-        spec = self._spec(fill.instrument)
-        return rows.fill_row(spec, fill, ids=self.ids, underlying_price=self.exchange.index(fill.instrument))
+        spot = self.spots.get(fill.id, self.exchange.index(fill.instrument))
+        return rows.fill_row(self._spec(fill.instrument), fill, ids=self.ids, underlying_price=spot)
 
     def position(self, account: str, position: Position, *, seq_no: int | None = None) -> Row:
         """Render a position at the mark price of now."""
@@ -118,10 +120,10 @@ class Views:
 
 
 class VenueLog:
-    """What the engine does not keep for us: the funding index by the second, and busted fills.
+    """What the engine does not keep for us: funding index by the second, spot at each fill, busted fills.
 
     Subscribes to the exchange for its whole life. `funding` holds rows oldest first, at most one for each
-    second of venue time; `busts` holds (account, row).
+    second of venue time; `busts` holds (account, time, row).
     """
 
     def __init__(self, views: Views) -> None:
@@ -138,6 +140,8 @@ class VenueLog:
         if isinstance(event, MarkChanged):
             if event.time_us - self._latest_us[event.instrument] >= SECOND_US:
                 self._record(self._views.exchange.markets[event.instrument], event.time_us)
+        elif isinstance(event, FillHappened):
+            self._views.spots[event.fill.id] = self._views.exchange.index(event.fill.instrument)
         elif isinstance(event, FillBusted):
             row = rows.tradebust_row(event.fill, ids=self._views.ids, time_us=event.undo.time_us)
             self.busts.append((event.fill.account, event.undo.time_us, row))

@@ -74,7 +74,9 @@ class Gate:
         """Serve one client from handshake to end."""
         refusal = self._refusal(socket)
         if refusal is not None:
+            await socket.receive()
             await socket.send_denial_response(refusal)
+            await asyncio.sleep(0)  # the server closes its socket next; ending earlier, it logs an error
             return
         await socket.accept()
         await Connection(socket, self).run()
