@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
+from core.errors import ConfigurationError
 from core.numbers import plain
 
 BUSY_TIMEOUT_S = 30.0
@@ -38,7 +40,7 @@ def writing_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engin
 
 def reading_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engine:
     """Return an engine whose transactions are snapshots and cannot write."""
-    if make_url(url).get_backend_name() == "sqlite":
+    if _parse(url).get_backend_name() == "sqlite":
         engine = _engine(url)
         _configure(engine, begin="BEGIN", busy_timeout_s=busy_timeout_s, pragmas=_READING)
         return engine
@@ -47,7 +49,7 @@ def reading_engine(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Engin
 
 def sqlite_file(url: str) -> Path | None:
     """Return the database file of a SQLite URL, None for a server."""
-    parsed: URL = make_url(url)
+    parsed = _parse(url)
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None
     return Path(parsed.database)
@@ -80,9 +82,27 @@ class _DriverConnection(Protocol):
 
 def _engine(url: str) -> Engine:
     options: dict[str, object] = {}
-    if make_url(url).get_backend_name() == "sqlite":
+    if _parse(url).get_backend_name() == "sqlite":
         options["connect_args"] = {"check_same_thread": False}
-    return create_engine(url, json_serializer=to_json, **options)
+    try:
+        return create_engine(url, json_serializer=to_json, **options)
+    except (ArgumentError, ModuleNotFoundError) as error:
+        raise _unusable(error) from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise _unusable(error) from error
+
+
+def _unusable(error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"the database URL cannot be used ({error}): write sqlite:////path or postgresql+psycopg://..., "
+        "and install the driver it names",
+        field="url",
+    )
 
 
 def _configure(engine: Engine, *, begin: str, busy_timeout_s: float, pragmas: tuple[str, ...]) -> None:

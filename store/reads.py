@@ -6,12 +6,14 @@ All calls are short and block; await them through `asyncio.to_thread` where a mi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Engine, RowMapping, Select, String, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, String, cast, func, select
+from sqlalchemy.exc import DBAPIError
 
 from core.account import Position
 from core.errors import HedgeError
@@ -66,6 +68,7 @@ from store.tables import (
     SEGMENTS,
     SESSIONS,
 )
+from store.writer import typed_error
 
 T = TypeVar("T")
 PAGE_MAX = 1000
@@ -243,7 +246,7 @@ class Reads:
 
     def totals(self, session_id: str) -> RowTotals:
         """Compute a session's sums from its rows, in exact decimals."""
-        with self._engine.connect() as connection, connection.begin():
+        with self._snapshot() as connection:
             pairs = connection.execute(select(PAIRS).where(PAIRS.c.session_id == session_id)).mappings().all()
             fills = connection.execute(select(FILLS).where(FILLS.c.session_id == session_id)).mappings().all()
             funding = select(FUNDING.c.payment).where(FUNDING.c.session_id == session_id)
@@ -251,12 +254,20 @@ class Reads:
         return _totals([pair_of(row) for row in pairs], [fill_of(row) for row in fills], sum(payments, ZERO))
 
     def _all(self, statement: Select[*tuple[object, ...]], read: Callable[[RowMapping], T]) -> list[T]:
-        with self._engine.connect() as connection:
+        with self._snapshot() as connection:
             return [read(row) for row in connection.execute(statement).mappings()]
 
     def _count(self, statement: Select[int]) -> int:
-        with self._engine.connect() as connection:
+        with self._snapshot() as connection:
             return int(connection.execute(statement).scalar_one())
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                yield connection
+        except DBAPIError as error:
+            raise typed_error(error) from error
 
 
 def _one(found: list[T], missing: HedgeError) -> T:

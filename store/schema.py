@@ -14,9 +14,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
+from core.errors import ConfigurationError
 from store.engine import sqlite_file, writing_engine
 from store.writer import typed_error
 
@@ -26,13 +28,21 @@ _ADVISORY_LOCK = 0x6865646765  # "hedge"
 
 
 def upgrade(url: str) -> None:
-    """Upgrade the database to HEAD; does nothing, quickly, when it is there. Raises a StoreError."""
+    """Upgrade the database to HEAD; does nothing, quickly, when it is there.
+
+    Raises a StoreError, or ConfigurationError when a newer version of this system made the database.
+    """
     engine = writing_engine(url)
     try:
         if revision(engine) != HEAD:
             _upgrade(engine, url)
     except DBAPIError as error:
         raise typed_error(error) from error
+    except CommandError as error:
+        raise ConfigurationError(
+            f"the operational store cannot be brought to schema {HEAD} ({error}): install the version that made it",
+            field="url",
+        ) from error
     finally:
         engine.dispose()
 

@@ -62,10 +62,11 @@ def load(
     registered.
     """
     with _locked(home, fcntl.LOCK_EX, wait_s, pause):
-        if not _is_current(home / RESULTS):
-            return _rebuild(home, segments, at)
-        with _connect(home / RESULTS) as connection:
-            return _load(connection, home, segments, at)
+        if (home / RESULTS).exists():
+            with _connect(home / RESULTS) as connection:
+                if _is_current(connection):
+                    return _load(connection, home, segments, at)
+        return _rebuild(home, segments, at)
 
 
 def rebuild(
@@ -171,12 +172,9 @@ def _check(folder: Path, segment: Segment) -> None:
         )
 
 
-def _is_current(path: Path) -> bool:
-    """Tell whether the file is there and was made by these scripts; results of older ones are built anew."""
-    if not path.exists():
-        return False
-    with _connect(path) as connection:
-        return connection.execute("select sql_sha256 from sealed.version").fetchone() == (_VERSION,)
+def _is_current(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether these scripts made the file; results of older ones are built anew."""
+    return connection.execute("select sql_sha256 from sealed.version").fetchone() == (_VERSION,)
 
 
 @contextmanager

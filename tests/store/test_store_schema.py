@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
 from store_world import open_and_close, run_children
 
 from core.errors import ConfigurationError
-from store import Store, open_store
-from store.engine import sqlite_url, writing_engine
+from store import Store, StoreError, open_store
+from store.engine import reading_engine, sqlite_url, writing_engine
 from store.schema import HEAD, alembic_config, revision, upgrade
 
 
@@ -84,3 +85,33 @@ def test_a_folder_that_cannot_be_used_is_a_configuration_error(tmp_path: Path) -
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigurationError, match="choose another one"):
         open_store(tmp_path / "file" / "home")
+
+
+def test_a_database_of_a_newer_version_is_left_alone(store: Store, tmp_path: Path) -> None:
+    engine = writing_engine(sqlite_url(tmp_path / "home"))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update alembic_version set version_num = '9999'")
+    engine.dispose()
+
+    with pytest.raises(ConfigurationError, match="install the version that made it"):
+        open_store(tmp_path / "home")
+
+
+def test_a_file_that_is_no_database_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "hedge.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        open_store(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nosuchdialect://x/y"])
+def test_a_url_that_cannot_be_used_is_a_configuration_error(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="database URL"):
+        open_store(tmp_path, url)
+
+
+def test_reads_cannot_write(tmp_path: Path) -> None:
+    upgrade(sqlite_url(tmp_path))
+    engine = reading_engine(sqlite_url(tmp_path))
+    with pytest.raises(OperationalError, match="readonly"), engine.begin() as connection:
+        connection.exec_driver_sql("delete from sessions")
+    engine.dispose()
