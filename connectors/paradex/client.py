@@ -68,7 +68,14 @@ class ParadexClient:
         )
         self._sides = OwnSides()
         self._listing: build.Listing | None = None
-        needs = FeedNeeds(account_id, self._require_listing, self._rest.tokens, self._sides, self._learn_sides)
+        needs = FeedNeeds(
+            account_id=account_id,
+            listing=self._require_listing,
+            tokens=self._rest.tokens,
+            sides=self._sides,
+            learn_sides=self._learn_sides,
+            read_mark=self.mark,
+        )
         self.feed: VenueFeed = ParadexFeed(needs, endpoints, outside, timeouts)
 
     async def connect(self) -> None:

@@ -34,13 +34,17 @@ _AUTH_CODES = frozenset({40110, 40111, 40112, 40300})
 
 @dataclass(frozen=True, slots=True)
 class FeedNeeds:
-    """What the feed takes from its client: the markets, the token, known sides, and a way to learn resting orders."""
+    """What the feed takes from its client: the markets, the token, known sides, and two reads by REST.
+
+    learn_sides remembers the sides of resting orders; read_mark gives a mark before the stream's first one.
+    """
 
     account_id: str
     listing: Callable[[], build.Listing]
     tokens: TokenKeeper
     sides: OwnSides
     learn_sides: Callable[[], Awaitable[None]]
+    read_mark: Callable[[str], Awaitable[Mark]]
 
 
 class ParadexFeed:
@@ -72,14 +76,16 @@ class ParadexFeed:
         )
 
     async def start(self, symbols: Sequence[str]) -> None:
-        """Connect both sockets; return when every book is live and the private channels are confirmed.
+        """Connect both sockets; return when every book is live, every mark known, the private channels confirmed.
 
+        The mark channel speaks when something changes, so a first mark may come by REST.
         Raises VenueRejected for an unknown symbol, VenueUnreachable or AuthenticationFailed as VenueFeed says.
         """
         self._books.follow(symbols)
         try:
             await asyncio.gather(self._public.start(), self._private.start())
             await self._needs.learn_sides()
+            await asyncio.gather(*map(self._first_mark, symbols))
         except BaseException:
             await self.aclose()
             raise
@@ -116,6 +122,11 @@ class ParadexFeed:
             reconnects=self._public.reconnects + self._private.reconnects,
             gaps=self._books.gaps,
         )
+
+    async def _first_mark(self, symbol: str) -> None:
+        if symbol not in self._books.marks:
+            mark = await self._needs.read_mark(symbol)
+            self._books.marks.setdefault(symbol, mark)
 
     async def _renew_public(self, reason: str) -> None:
         await self._public.renew(reason)

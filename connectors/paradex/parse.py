@@ -214,7 +214,8 @@ def _market(row: MarketRow, own: tuple[Decimal, Decimal] | None) -> Market:
     margins = row.delta1_cross_margin_params
     fees = own or _published_fees(row)
     interval_s = int(row.funding_period_hours * 3600)
-    if min(row.price_tick_size, row.order_size_increment, interval_s, margins.imf_base) <= 0:
+    steps = (row.price_tick_size, row.order_size_increment, margins.imf_base)
+    if interval_s <= 0 or any(step <= 0 for step in steps):
         raise violation(f"market {row.symbol} has a tick, size step, funding period or margin that is not positive")
     return Market(
         venue=Venue.PARADEX,

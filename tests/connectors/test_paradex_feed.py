@@ -11,17 +11,20 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from paradex_fakes import CID, NOW_MS, fill_row, listing, order_row, summary_row
+from paradex_fakes import CID, NOW, NOW_MS, fill_row, listing, order_row, summary_row
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from connectors.paradex import parse
 from connectors.paradex.feed import FeedNeeds, ParadexFeed
 from connectors.paradex.own_sides import OwnSides
 from connectors.paradex.tokens import TokenKeeper
+from connectors.paradex.wire import SummaryRow, shaped
 from connectors.settings import Endpoints, Outside, Timeouts
 from connectors.venue import Disconnected, FeedEvent, FillUpdate, OrderUpdate, Reconnected
 from core.errors import AuthenticationFailed, VenueRejected, VenueUnreachable
 from core.instrument import Venue
+from core.market import Mark
 from core.order import Side
 
 BOUND_S = 5.0
@@ -99,8 +102,8 @@ def _levels() -> list[dict[str, str]]:
     ]
 
 
-class Tokens:
-    """Numbered tokens; how many resting-order reads were asked for is counted alongside."""
+class Rest:
+    """The client's part: numbered tokens, resting orders (counted), and a mark of 2950."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -112,6 +115,10 @@ class Tokens:
 
     async def learn(self) -> None:
         self.learned += 1
+
+    async def mark(self, symbol: str) -> Mark:
+        row = shaped(SummaryRow, summary_row(mark_price="2950"), "summary")
+        return parse.mark(row, symbol, NOW)
 
 
 @pytest.fixture
@@ -125,8 +132,8 @@ async def venue() -> AsyncIterator[SocketVenue]:
 
 
 @pytest.fixture
-def tokens() -> Tokens:
-    return Tokens()
+def rest() -> Rest:
+    return Rest()
 
 
 @pytest.fixture
@@ -135,11 +142,9 @@ def sides() -> OwnSides:
 
 
 @pytest.fixture
-async def feed(
-    venue: SocketVenue, tokens: Tokens, sides: OwnSides, real_outside: Outside
-) -> AsyncIterator[ParadexFeed]:
-    keeper = TokenKeeper(tokens.fetch, real_outside)
-    needs = FeedNeeds("par-1", listing, keeper, sides, tokens.learn)
+async def feed(venue: SocketVenue, rest: Rest, sides: OwnSides, real_outside: Outside) -> AsyncIterator[ParadexFeed]:
+    keeper = TokenKeeper(rest.fetch, real_outside)
+    needs = FeedNeeds("par-1", listing, keeper, sides, rest.learn, rest.mark)
     opened = ParadexFeed(needs, Endpoints("http://127.0.0.1", venue.url), real_outside, TIMEOUTS)
     yield opened
     await opened.aclose()
@@ -161,7 +166,7 @@ async def _events(feed: ParadexFeed, wanted: int) -> list[FeedEvent]:
 
 
 async def test_start_returns_with_a_live_book_and_confirmed_private_channels(
-    feed: ParadexFeed, venue: SocketVenue, tokens: Tokens
+    feed: ParadexFeed, venue: SocketVenue, rest: Rest
 ) -> None:
     await feed.start(["ETH/USD"])
     book, health = feed.book("ETH/USD"), feed.health()
@@ -174,7 +179,7 @@ async def test_start_returns_with_a_live_book_and_confirmed_private_channels(
     assert (health.gaps, health.reconnects) == (0, 0)
     assert health.last_message_at is not None
     assert set(venue.live) == {BOOK, SUMMARY, "orders.ALL", "fills.ALL"}
-    assert tokens.learned == 1
+    assert rest.learned == 1
 
 
 async def test_an_unknown_market_is_refused_before_connecting(feed: ParadexFeed, venue: SocketVenue) -> None:
@@ -185,11 +190,13 @@ async def test_an_unknown_market_is_refused_before_connecting(feed: ParadexFeed,
 
 async def test_changes_move_the_book_and_marks_arrive(feed: ParadexFeed, venue: SocketVenue) -> None:
     await feed.start(["ETH/USD"])
-    assert feed.mark("ETH/USD") is None
+    first = feed.mark("ETH/USD")
+    assert first is not None
+    assert first.mark == Decimal(2950)
 
     await venue.push_book(seq=101, inserts=[{"side": "BUY", "price": "3000", "size": "1"}])
     await venue.push(SUMMARY, summary_row())
-    await _until(lambda: feed.mark("ETH/USD"))
+    await _until(lambda: feed.mark("ETH/USD") != first)
 
     book, mark = feed.book("ETH/USD"), feed.mark("ETH/USD")
     assert book is not None
@@ -200,8 +207,6 @@ async def test_changes_move_the_book_and_marks_arrive(feed: ParadexFeed, venue: 
 
 async def test_a_summary_that_lost_its_mark_leaves_none(feed: ParadexFeed, venue: SocketVenue) -> None:
     await feed.start(["ETH/USD"])
-    await venue.push(SUMMARY, summary_row())
-    await _until(lambda: feed.mark("ETH/USD"))
 
     await venue.push(SUMMARY, summary_row(mark_price=""))
     await _until(lambda: feed.mark("ETH/USD") is None)
@@ -291,8 +296,6 @@ async def test_a_lost_public_stream_hides_book_and_mark_until_the_next_snapshot(
     feed: ParadexFeed, venue: SocketVenue
 ) -> None:
     await feed.start(["ETH/USD"])
-    await venue.push(SUMMARY, summary_row())
-    await _until(lambda: feed.mark("ETH/USD"))
     venue.gagged = True
     await venue.live[BOOK].close()
     await _until(lambda: feed.book("ETH/USD") is None)
