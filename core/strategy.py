@@ -14,7 +14,7 @@ from core.errors import InsufficientAccounts, InvalidStrategy, SelfTradeRisk
 from core.instrument import Market
 from core.numbers import ZERO, canonical, common_step, floor_to
 from core.order import OrderType
-from core.sizing import smallest_quantity
+from core.sizing import close_cushion, smallest_quantity
 
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}/[A-Z]{2,10}")
 _QUOTE_MAX = Decimal("1e12")
@@ -136,7 +136,10 @@ def check_against_markets(
             )
         listed[account_id] = market
     lot = common_step(*(market.lot for market in listed.values()))
-    smallest = max(smallest_quantity(market, marks[account_id], lot=lot) for account_id, market in listed.items())
+    cushion = close_cushion(strategy.max_slippage)
+    smallest = max(
+        smallest_quantity(market, marks[account_id], lot=lot, cushion=cushion) for account_id, market in listed.items()
+    )
     highest = max(marks[account_id] for account_id in listed)
     order_quantity = floor_to(strategy.order_size_min / highest, lot)
     if order_quantity < smallest:

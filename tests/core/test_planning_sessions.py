@@ -8,13 +8,15 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planning_world import D, World, account, market, strategy
+from planning_world import NOW, D, World, account, market, strategy
 
+from core.account import Margin
 from core.errors import InvalidStrategy
 from core.instrument import Market, Venue
 from core.matching import can_close, closable, open_quantity
-from core.plan import Nothing, NothingCode, PairPlan, plan_pair
+from core.plan import Nothing, NothingCode, PairPlan, SessionView, plan_pair
 from core.pricing import marketable_price, per_leg
+from core.risk import Approved, GateFacts, LegFacts, RiskLimits, gate
 from core.strategy import Distribution, Strategy, check_against_markets
 
 VENUES = list(Venue)
@@ -127,6 +129,35 @@ def test_a_session_told_to_close_at_any_moment_ends_flat(made: tuple[World, Stra
 
     assert all(held == 0 for held in world.positions.values())
     assert len(plans) >= min(close_after, 1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(worlds())
+def test_the_gate_approves_what_was_planned_on_the_same_facts(made: tuple[World, Strategy]) -> None:
+    """Planner and gate reckon alike: a session is not stopped by a gate that sees nothing new."""
+    world, chosen = made
+    for count in range(40):
+        view = world.view(None, closing=count >= 20)
+        plan = plan_pair(view, chosen, world.rng)
+        if isinstance(plan, Nothing):
+            break
+        decision = gate(plan, facts_of(plan, view, chosen), RiskLimits.of(chosen))
+        assert isinstance(decision, Approved), decision
+        world.fill(plan)
+        world.move()
+
+
+def facts_of(plan: PairPlan, view: SessionView, chosen: Strategy) -> GateFacts:
+    """The facts a gate would gather at the very moment of planning."""
+    found = []
+    for leg, mid in ((plan.buy, plan.buy_mid), (plan.sell, plan.sell_mid)):
+        seen = next(a for a in view.accounts if a.account == leg.account)
+        assert seen.mark is not None
+        price = marketable_price(leg.market, mid, leg.side, per_leg(chosen.max_slippage), mark=seen.mark.mark)
+        free = seen.free_margin
+        margin = Margin(leg.account.venue, leg.account.account_id, free, free, D(0), D(0), True, NOW)
+        found.append(LegFacts(seen.book, seen.mark, margin, seen.exposure, price))
+    return GateFacts(NOW, found[0], found[1], session_pnl=D(0), capital=D(1000), naked_usd_seconds=D(0))
 
 
 @settings(max_examples=300, deadline=None)
