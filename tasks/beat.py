@@ -18,7 +18,6 @@ from tasks.publish import Board, say
 from tasks.risk_gate import exposure
 from tasks.settle import book_funding, read_positions
 
-LEASE_EVERY_S = 8.0
 MARGIN_EVERY_S = 10.0
 POSITIONS_EVERY_S = 20.0
 FUNDING_EVERY_S = 300.0
@@ -30,14 +29,13 @@ class Heart:
 
     def __init__(self, desk: Desk, course: Course, board: Board) -> None:
         self._desk, self._course, self._board = desk, course, board
-        self._done_at: dict[str, datetime] = {"lease": desk.now(), "margin": desk.now()}
+        self._done_at: dict[str, datetime] = {"margin": desk.now()}
         self._foreign_said = 0
 
     async def beat(self) -> None:
         """Renew, listen, look and judge; raises LeaseLost when another run took over."""
         desk, course = self._desk, self._course
-        if self._due("lease", LEASE_EVERY_S):
-            await desk.renew_lease()
+        await desk.keep_lease()
         await desk.absorb()
         await self._obey()
         if self._due("margin", MARGIN_EVERY_S):

@@ -26,8 +26,9 @@ from core.risk import RiskLimits
 from core.strategy import SessionGoal, Strategy
 from store import Store
 
-LEASE_TTL_S = 30.0
-LEASE_MARGIN_S = 5.0
+LEASE_TTL_S = 20.0
+LEASE_MARGIN_S = 4.0
+LEASE_RENEW_S = 5.0
 
 
 @dataclass(slots=True)
@@ -125,6 +126,11 @@ class Desk:
         """Raise LeaseLost unless this run may still send orders; asked before every order, without I/O."""
         if self.now() > self.lease.expires_at - timedelta(seconds=LEASE_MARGIN_S):
             raise LeaseLost(f"session {self.session_id}: the lease ran out; another run may drive it now")
+
+    async def keep_lease(self) -> None:
+        """Renew the lease when it is due; called at every step that takes time."""
+        if self.now() > self.lease.expires_at - timedelta(seconds=LEASE_TTL_S - LEASE_RENEW_S):
+            await self.renew_lease()
 
     async def renew_lease(self) -> None:
         """Extend the lease; raise LeaseLost when another run has taken it."""

@@ -120,6 +120,7 @@ async def resume_pair(desk: Desk, state: PairState) -> PairEnd:
 async def work(desk: Desk, state: PairState, policy: PairPolicy) -> PairEnd:
     """Decide and do until the pair is done or halts."""
     for _ in range(_STEPS_MAX):
+        await desk.keep_lease()
         await desk.absorb()
         state = await _catch_up(desk, await _keep(desk, state), policy)
         action = decide(state, PairFacts(desk.books(), desk.now()), policy)
