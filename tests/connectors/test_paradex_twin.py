@@ -30,7 +30,7 @@ from connectors.venue import (
 )
 from core.errors import AuthenticationFailed
 from core.instrument import Venue
-from core.order import OrderIntent, OrderReport, OrderStatus, OrderType, Side, TimeInForce
+from core.order import Fill, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, Side, TimeInForce
 
 pytestmark = pytest.mark.e2e
 
@@ -383,6 +383,32 @@ async def test_the_feed_shows_the_market_and_reports_orders_and_fills(
     assert filled == QUANTITY
     assert orders[-1].client_order_id == wanted.client_order_id
     assert orders[-1].filled_quantity == QUANTITY
+
+
+async def test_a_resting_order_that_is_hit_is_a_makers_fill_on_its_own_side(
+    client: ParadexClient, twins: Any, real_outside: Outside
+) -> None:
+    before = real_outside.clock() - timedelta(seconds=2)
+    book, market = await client.book(ETH), (await client.markets())[ETH]
+    assert book.best_bid is not None
+    at_best = {"type": OrderType.LIMIT, "time_in_force": TimeInForce.POST_ONLY, "price": book.best_bid - market.tick}
+    wanted = await intent(client, real_outside, Side.BUY, **at_best)
+    await client.feed.start([ETH])
+    order_id = await placed(client, wanted)
+    await until_order(client, wanted, is_open, order_id)
+    twins.control("price", instrument=ETH, price=str((book.best_bid * Decimal("0.99")).quantize(market.tick)))
+    report = await until_order(client, wanted, is_final, order_id)
+    fills = await client.fills(ETH, before)
+    streamed: list[Fill] = []
+    async with asyncio.timeout(BOUND_S):
+        while len(streamed) < len(fills):
+            await client.feed.wait(1.0)
+            streamed += [event.fill for event in client.feed.drain() if isinstance(event, FillUpdate)]
+
+    assert (report.status, report.average_price) == (OrderStatus.FILLED, wanted.price)
+    assert sum(fill.quantity for fill in fills) == QUANTITY
+    assert {(fill.side, fill.liquidity) for fill in (*fills, *streamed)} == {(Side.BUY, Liquidity.MAKER)}
+    assert [fill.trade_id for fill in streamed] == [fill.trade_id for fill in fills]
 
 
 async def test_the_feeds_book_moves_by_changes_without_a_gap(client: ParadexClient) -> None:
