@@ -149,9 +149,20 @@ class VenueFeed(Protocol):
 class VenueClient(Protocol):
     """One account on one venue. Every method raises core.errors.VenueError kinds, never a library's error."""
 
-    venue: Venue
-    account_id: str
-    feed: VenueFeed
+    @property
+    def venue(self) -> Venue:
+        """The venue this client speaks to."""
+
+    @property
+    def account_id(self) -> str:
+        """The account it acts for, by our own name."""
+
+    @property
+    def feed(self) -> VenueFeed:
+        """The account's streams."""
+
+    def wire_client_id(self, client_order_id: str) -> str:
+        """Return the text under which the venue knows an order of ours (its own id format may be shorter)."""
 
     async def connect(self) -> None:
         """Warm the connections, learn the markets and the clock offset, and authenticate where tokens are needed."""

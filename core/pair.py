@@ -12,6 +12,7 @@ from core.market import Book
 from core.numbers import ZERO
 from core.order import Order, OrderIntent, OrderType, Side
 from core.plan import LegPlan, PairPlan
+from core.pricing import per_leg
 from core.strategy import Strategy
 
 
@@ -182,9 +183,9 @@ def begin(plan: PairPlan, now: datetime, *, lot: Decimal, offset: Decimal) -> Pa
 
 
 def policy_of(strategy: Strategy) -> PairPolicy:
-    """Derive a pair's bounds from the session's strategy."""
+    """Derive a pair's bounds from the session's strategy; each leg gets its share of the slippage bound."""
     return PairPolicy(
-        max_slippage=strategy.max_slippage,
+        max_slippage=per_leg(strategy.max_slippage),
         primary=strategy.primary,
         fallback=strategy.fallback,
         max_leg_delay_s=strategy.max_leg_delay_s,
