@@ -49,9 +49,10 @@ class _DecimalText(TypeDecorator[Decimal]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str] | TypeEngine[Decimal]:
+        # Without precision and scale, because NUMERIC(38,18) would turn 0.10 into 0.100000000000000000.
         if dialect.name == "sqlite":
             return dialect.type_descriptor(String())
-        return dialect.type_descriptor(Numeric(DIGITS, SCALE))
+        return dialect.type_descriptor(Numeric())
 
     def process_result_value(self, value: str | Decimal | None, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError
 
 from core.errors import ConfigurationError
 from core.numbers import plain
+from store.errors import StoreError
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -132,4 +133,4 @@ def _plain_json(value: object) -> object:
         case Mapping():
             return dict(value)
         case _:
-            raise TypeError(f"{type(value).__name__} cannot be kept as JSON")
+            raise StoreError(f"a {type(value).__name__} cannot be kept as JSON; write it as text or a number")

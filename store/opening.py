@@ -7,8 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Engine
-
 from core.errors import ConfigurationError
 from store.engine import make_private, reading_engine, sqlite_file, sqlite_url, writing_engine
 from store.journal import Journal
@@ -25,8 +23,10 @@ if TYPE_CHECKING:
 class Store:
     """The operational store of one process, and the way from there into results. Close it when done."""
 
-    def __init__(self, home: Path, writing: Engine, reading: Engine) -> None:
+    def __init__(self, home: Path, url: str) -> None:
+        writing, reading = writing_engine(url), reading_engine(url)
         self.home = home
+        self.url = url
         self.journal = Journal(writing)
         self.reads = Reads(reading)
         self._engines = (writing, reading)
@@ -95,4 +95,4 @@ def open_store(home: Path, url: str | None = None) -> Store:
             f"cannot use the data folder {home}: {error.strerror}; choose another one or free space", field="home"
         ) from error
     upgrade(url)
-    return Store(home, writing_engine(url), reading_engine(url))
+    return Store(home, url)

@@ -149,6 +149,8 @@ def typed_error(error: Exception) -> Exception:
     """Translate a database failure into the error tree; anything that is not one is returned as it is."""
     if isinstance(error, HedgeError) or not isinstance(error, StatementError):
         return error
+    if isinstance(error.orig, HedgeError):
+        return error.orig
     if not isinstance(error, DBAPIError):
         return StoreError(f"a value cannot be recorded: {error.orig}")
     if _is(error, sqlite_code=13, sqlstate="53100"):

@@ -181,9 +181,9 @@ def journal_then_wait(answers: Connection, home: Path) -> None:
     asyncio.run(run())
 
 
-def race_for_leases(answers: Connection, number: int, home: Path, rounds: int) -> None:
+def race_for_leases(answers: Connection, number: int, home: Path, url: str, rounds: int) -> None:
     """Try to take one scope after the other, at the same instants as the other children; send what was won."""
-    with open_store(home) as store:
+    with open_store(home, url) as store:
         won = [
             store.journal.acquire_lease.now(f"session:{scope}", f"run-{number}", attempt=1, ttl_s=30, now=NOW)
             for scope in range(rounds)
@@ -197,9 +197,9 @@ def open_and_close(answers: Connection, _number: int, home: Path) -> None:
         answers.send(len(store.reads.sessions()))
 
 
-def append_events(answers: Connection, number: int, home: Path, count: int) -> None:
+def append_events(answers: Connection, number: int, home: Path, url: str, count: int) -> None:
     """Append events to one session together with other processes."""
-    with open_store(home) as store:
+    with open_store(home, url) as store:
         for index in range(count):
             payload = {"by": number, "index": index}
             store.journal.append_event.now("s1", at=NOW, channel="status", type="tick", payload=payload)

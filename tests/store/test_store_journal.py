@@ -172,10 +172,12 @@ async def test_a_full_disk_is_told_to_each_caller_and_acknowledged_rows_stay(tmp
         assert await append(store.journal, 99, size=10_000) == len(acknowledged) + 1
 
 
-async def test_a_database_held_by_somebody_else_is_a_typed_error(store: Store, tmp_path: Path) -> None:
-    holder = sqlite3.connect(tmp_path / "home" / "hedge.db", isolation_level=None)
+async def test_a_database_held_by_somebody_else_is_a_typed_error(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.journal.create_session.now(new_session())
+    holder = sqlite3.connect(tmp_path / "hedge.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    journal = Journal(writing_engine(sqlite_url(tmp_path / "home"), busy_timeout_s=0.05))
+    journal = Journal(writing_engine(sqlite_url(tmp_path), busy_timeout_s=0.05))
 
     with pytest.raises(StoreBusy, match="locked by another process"):
         await append(journal, 1)
@@ -187,7 +189,7 @@ async def test_a_database_held_by_somebody_else_is_a_typed_error(store: Store, t
 
 
 def test_two_processes_number_one_sessions_events_without_gaps(store: Store, tmp_path: Path) -> None:
-    run_children(append_events, tmp_path / "home", 30, count=2)
+    run_children(append_events, tmp_path / "home", store.url, 30, count=2)
 
     events = store.reads.events_since("s1", 0)
     assert [one.sequence for one in events] == list(range(1, 61))

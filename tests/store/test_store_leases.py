@@ -12,7 +12,7 @@ SESSION, ACCOUNT, OTHER = "session:s1", "account:a1", "account:a2"
 
 
 def test_of_processes_racing_for_a_lease_exactly_one_wins_each(store: Store, tmp_path: Path) -> None:
-    answers = run_children(race_for_leases, tmp_path / "home", 40, count=2)
+    answers = run_children(race_for_leases, tmp_path / "home", store.url, 40, count=2)
 
     won = [list(answer) for answer in answers if isinstance(answer, list)]
     assert [sum(round_) for round_ in zip(*won, strict=True)] == [1] * 40

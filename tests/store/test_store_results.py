@@ -278,7 +278,7 @@ WIRE_NUMBERS = st.builds(
 def test_a_decimal_is_the_same_from_the_wire_to_results(texts: list[str]) -> None:
     with home_with_session() as (_, store):
         store.journal.record_intents.now([entry()])
-        sent = [fill(f"t{n:03}", price=text, fee=text) for n, text in enumerate(texts)]
+        sent = [fill(f"t{n:03}", price=text, quantity=text) for n, text in enumerate(texts)]
         store.journal.record_fills.now(sent)
         assert [one.price for one in store.reads.fills_of_session("s1")] == [decimal(text) for text in texts]
 
@@ -287,7 +287,7 @@ def test_a_decimal_is_the_same_from_the_wire_to_results(texts: list[str]) -> Non
 
         numbers = [decimal(text) for text in texts]
         assert column(store, "select price from fills order by fill_id") == numbers
-        assert column(store, "select fee from fills order by fill_id") == numbers
+        assert column(store, "select quantity from fills order by fill_id") == numbers
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20) + 1, max_value=10**20 - 1))
