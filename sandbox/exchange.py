@@ -530,8 +530,10 @@ class Exchange:
         state.account(request.account)
         spec = state.market(request.instrument)
         check_form(spec, state.rules, request, state.mark(request.instrument))
-        client_id = request.client_id
-        if client_id is not None and state.orders.is_taken(request.account, client_id, state.rules.client_id_scope):
+        client_id, scope = request.client_id, state.rules.client_id_scope
+        if client_id is None or request.inherits_client_id:
+            return
+        if state.orders.is_taken(request.account, client_id, scope):
             raise Refusal(RefusalReason.DUPLICATE_CLIENT_ID, f"duplicate client order id: {client_id}")
 
     def _liquidate_account(self, account: Account) -> None:
