@@ -17,6 +17,8 @@ from core.sizing import smallest_quantity
 # Room for the price to fall between the decision and the venue's check of its minimum notional.
 _CUSHION = Decimal("1.1")
 
+_ATTEMPTS_MAX = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
@@ -52,7 +54,9 @@ def cheapest_repair(scene: Scene) -> Repair | None:
     options = [(cost, size) for size in _sizes(scene.state) if (cost := _cost(scene, size)) is not None]
     if not options:
         return None
-    cost, size = min(options)
+    redo = _redo_cost(scene)
+    # At equal cost the larger size: what is taken back has been paid for and counts for nothing.
+    cost, size = min(options, key=lambda o: (o[0] + redo * (scene.state.plan.quantity - o[1]), -o[1]))
     return Repair(size, cost, _moves(scene.state, size), _ways_out(scene, options))
 
 
@@ -114,6 +118,16 @@ def _move_cost(scene: Scene, move: Move) -> Decimal | None:
     return against_arrival + walk.average * move.quantity * market.taker_fee
 
 
+def _redo_cost(scene: Scene) -> Decimal:
+    """Quote units per base unit that trading both legs anew would cost: what a size below the plan leaves to do."""
+    cost = ZERO
+    for leg in scene.state.plan.legs:
+        book = scene.facts.books.get(leg.account.account_id)
+        if book is not None and book.mid is not None and book.spread is not None:
+            cost += book.mid * (book.spread / 2 + leg.market.taker_fee)
+    return cost
+
+
 def _is_tradable(state: PairState, move: Move) -> bool:
     on_grid = is_multiple(move.quantity, move.leg.market.lot)
     return on_grid and move.quantity >= _least_quantity(state, move.leg)
@@ -153,12 +167,24 @@ def _intent(scene: Scene, move: Move, price: Decimal, kind: OrderType, time_in_f
     )
 
 
+def attempt_of(state: PairState, intent: OrderIntent) -> int:
+    """Return which attempt at its leg an intent made here is, from its client order id."""
+    leg = next(leg for leg in state.plan.legs if leg.account.account_id == intent.account_id)
+    for number in range(1, _ATTEMPTS_MAX):
+        if _id(state, leg, number) == intent.client_order_id:
+            return number
+    raise AssertionError(f"order {intent.client_order_id} is not of pair {state.plan.pair_id}")
+
+
 def _next_id(state: PairState, leg: LegPlan) -> str:
     """The next attempt's id; the attempt counts the leg's orders, skipping ids that cannot be used."""
     used = state.refused_ids | {o.intent.client_order_id for o in state.orders}
-    attempt = len(state.of(leg)) + 1
-    for number in range(attempt, attempt + 100):
-        candidate = client_order_id(state.plan.session_id, state.plan.sequence, leg.side.value, number)
+    for number in range(len(state.of(leg)) + 1, _ATTEMPTS_MAX):
+        candidate = _id(state, leg, number)
         if candidate not in used:
             return candidate
     raise AssertionError("a leg never has a hundred orders")
+
+
+def _id(state: PairState, leg: LegPlan, attempt: int) -> str:
+    return client_order_id(state.plan.session_id, state.plan.sequence, leg.side.value, attempt)

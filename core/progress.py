@@ -49,10 +49,8 @@ def _settle_orders(state: PairState, unsettled: tuple[Order, ...], now: datetime
     lost = [
         o
         for o in unsettled
-        if o.status is not OrderStatus.ACCEPTED
-        and now > o.intent.valid_until + overdue
-        and o.intent.client_order_id in state.last_asked
-    ]
+        if now > o.intent.valid_until + overdue and o.intent.client_order_id in state.last_asked
+    ]  # fmt: skip
     if lost:
         names = ", ".join(f"{o.intent.client_order_id} on {o.intent.venue}" for o in lost)
         return Halt(state.net, f"the outcome of {names} is still unknown")
@@ -126,6 +124,9 @@ def _repair(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
         return Halt(state.net, f"{repairs} more orders did not even the legs out")
     late = (facts.now - state.started_at).total_seconds() > policy.max_leg_delay_s
     slack = policy.max_slippage * ((policy.urgency if late else 1) - 1)
+    due = _repair_due(state, policy)
+    if facts.now < due:
+        return Wait(due)
     scene = Scene(state, facts, policy, slack)
     repair = cheapest_repair(scene)
     if repair is None:
@@ -135,6 +136,21 @@ def _repair(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
         return Wait(facts.now + timedelta(seconds=policy.ask_after_s / 4))
     intents = tuple(taking_intent(scene, move) for move in repair.moves)
     return Place(intents, f"even the legs out at {repair.size} for about {repair.cost:.4f} quote", repair.costs)
+
+
+def _repair_due(state: PairState, policy: PairPolicy) -> datetime:
+    """When the next repair may be sent: at once after progress, after a growing pause while repairs fill nothing.
+
+    The pauses spread the repairs over the leg delay, so that the last of them come with the wider bound.
+    """
+    idle, last = 0, state.started_at
+    for order in state.orders[len(state.plan.legs) :]:
+        idle = 0 if order.filled_quantity else idle + 1
+        last = order.intent.created_at
+    if idle == 0:
+        return state.started_at
+    pause = min(policy.ask_after_s / 4 * 2 ** (idle - 1), policy.max_leg_delay_s / 3)
+    return last + timedelta(seconds=pause)
 
 
 def _grid_ok(state: PairState) -> bool:

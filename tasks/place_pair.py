@@ -25,6 +25,7 @@ from connectors.venue import (
     Unknown,
 )
 from core.errors import PrecisionRefused, SelfTradeRisk, VenueError
+from core.legs import attempt_of
 from core.numbers import ZERO
 from core.order import (
     NeverSent,
@@ -271,8 +272,8 @@ async def _cancel(desk: Desk, state: PairState, orders: Iterable[Order]) -> Pair
 def _entry(desk: Desk, state: PairState, intent: OrderIntent) -> JournalEntry:
     leg = next(leg for leg in state.plan.legs if leg.account.account_id == intent.account_id)
     client = desk.clients[intent.account_id]
-    attempt = len(state.of(leg)) + 1
-    return JournalEntry(intent, leg.side.value, attempt, client.wire_client_id(intent.client_order_id))
+    wire_id = client.wire_client_id(intent.client_order_id)
+    return JournalEntry(intent, leg.side.value, attempt_of(state, intent), wire_id)
 
 
 def _unsure(desk: Desk, order: Order) -> Order:
