@@ -85,7 +85,7 @@ async def read_fills(desk: Desk, accounts: Sequence[str], since_s: float) -> Non
 async def _complete_fills(desk: Desk, orders: Sequence[Order]) -> list[Fill]:
     for order in orders:
         desk.working.setdefault(order.intent.client_order_id, order)
-    started = min(o.intent.created_at for o in orders)
+    started = min((o.intent.created_at for o in orders), default=desk.now())
     desk.rematch()
     missing = _missing(desk, orders)
     grace = desk.now() + timedelta(seconds=_STREAM_GRACE_S)
