@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from store import Event, Session, Store
+from store import Event, Session, SessionStatus, Store
 
 POLL_S = 0.25
 LINE_EVERY_S = 5.0
@@ -30,6 +30,7 @@ class Picture:
     net: deque[float] = field(default_factory=lambda: deque(maxlen=60))
     positions: dict[str, str] = field(default_factory=dict)
     decisions: deque[str] = field(default_factory=lambda: deque(maxlen=5))
+    is_on_record: bool = False
 
     def take(self, event: Event) -> None:
         """Learn from one event."""
@@ -38,6 +39,8 @@ class Picture:
         if event.type == "metrics_update":
             self.net.append(float(str(payload["netPosition"])))
             self.positions = {str(k): str(v) for k, v in dict(payload["positions"]).items()}  # type: ignore[call-overload]
+        elif event.type == "settled":
+            self.is_on_record = True
         elif "text" in payload:
             self.decisions.append(str(payload["text"]))
         elif event.type == "session_update":
@@ -78,15 +81,19 @@ def _updates(
         for event in store.reads.events_since(picture.session.session_id, picture.last_sequence):
             picture.take(event)
         yield
-        ended = picture.session.status.is_final or _is_stuck(picture.session)
-        if ended:
+        if _has_ended(picture):
             return
         sleep(POLL_S)
 
 
-def _is_stuck(session: Session) -> bool:
-    """Halted with exposure, or its run ended without an end: nothing will change without an operator."""
-    return session.status_reason is not None and session.ended_at is None and session.status.value != "pending"
+def _has_ended(picture: Picture) -> bool:
+    """Ended and on record; or failed, or halted with exposure: then nothing changes without an operator."""
+    session = picture.session
+    if session.status is SessionStatus.COMPLETED:
+        return picture.is_on_record
+    return session.status is SessionStatus.FAILED or (
+        session.status_reason is not None and session.started_at is not None
+    )
 
 
 def _line(picture: Picture) -> str:

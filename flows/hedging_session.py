@@ -22,6 +22,7 @@ from core.numbers import ZERO, canonical
 from core.pair import Done, Halt, PairStatus
 from core.plan import Nothing, NothingCode, PairPlan, plan_pair
 from core.risk import Approved, Refused, RiskDecision, Severity
+from flows.accounts import accounts_for
 from flows.report import write_report
 from flows.wiring import create_session, home, open_desk, open_home_store
 from store import Session, SessionStatus, Store
@@ -57,6 +58,7 @@ async def hedging_session(
     session id again after a crash goes on where the journal ends. Raises the error that stopped the session; a run
     is green only when the session is completed, flat and reconciled.
     """
+    accounts_for(environment, home(), os.environ)
     store = open_home_store()
     try:
         session = _claim(store, environment, session_id, request)
@@ -141,6 +143,7 @@ async def _turn(desk: Desk, course: Course, heart: Heart, plan: PairPlan) -> boo
         await _refused(desk, course, heart, decision)
         return False
     course.sequence = plan.sequence
+    course.news(None)
     end = await place_pair(decision, _decision_document(decision))
     reconciled = await reconcile_fills(end)
     await account_for(desk, course, heart, end, reconciled)
@@ -177,7 +180,7 @@ async def account_for(desk: Desk, course: Course, heart: Heart, end: PairEnd, re
 async def _refused(desk: Desk, course: Course, heart: Heart, decision: Refused) -> None:
     text = f"refused: {decision.text}"
     course.refusals[decision.code.value] = course.refusals.get(decision.code.value, 0) + 1
-    if text != course.last_decision:
+    if course.news(decision.code.value):
         await say(desk, "decision", "refused", {"code": decision.code.value, "text": decision.text})
     course.last_decision = text
     if decision.severity is Severity.CRITICAL:
@@ -212,7 +215,7 @@ async def _settle_open_pairs(desk: Desk, course: Course, heart: Heart) -> None:
 
 
 async def _wait_for_better(desk: Desk, course: Course, heart: Heart, nothing: Nothing) -> None:
-    if nothing.text != course.last_decision:
+    if course.news(nothing.code.value):
         await say(desk, "decision", "nothing", {"code": nothing.code.value, "text": nothing.text})
     course.last_decision = nothing.text
     if nothing.code in (NothingCode.NET_EXPOSURE, NothingCode.UNMATCHED):
@@ -247,8 +250,7 @@ async def _finish(desk: Desk, course: Course, board: Board) -> dict[str, Any]:
         at=now, reason=course.closing or "the volume target is reached",
     )  # fmt: skip
     await say(desk, "status", "session_update", {"status": "completed"})
-    await asyncio.to_thread(_seal, desk.store, desk.session_id)
-    report = await asyncio.to_thread(write_report, home(), desk.session_id)
+    report = await _put_on_record(desk.store, desk.session_id, desk.now())
     pairs = desk.store.reads.pairs(desk.session_id, limit=1000)
     await board.progress(desk, course)
     await board.pairs(pairs)
@@ -257,9 +259,19 @@ async def _finish(desk: Desk, course: Course, board: Board) -> dict[str, Any]:
     return summary
 
 
-def _seal(store: Store, session_id: str) -> None:
-    store.seal(session_id)
-    store.load()
+async def _put_on_record(store: Store, session_id: str, at: datetime) -> str:
+    """Seal the ended session into the results, write its report, and say that both are there."""
+
+    def seal() -> str:
+        store.seal(session_id)
+        store.load()
+        return str(write_report(home(), session_id))
+
+    report = await asyncio.to_thread(seal)
+    await store.journal.append_event(
+        session_id, at=at, channel="status", type="settled", payload={"report": report}
+    )  # fmt: skip
+    return report
 
 
 async def _note_failure(store: Store, session_id: str, error: BaseException) -> None:
@@ -277,6 +289,8 @@ async def _note_failure(store: Store, session_id: str, error: BaseException) -> 
         session_id, at=now, channel="status", type="session_update",
         payload={"status": final.value, "reason": reason, "recoverable": keep_open},
     )  # fmt: skip
+    if traded and not keep_open:
+        await _put_on_record(store, session_id, now)
 
 
 def _listen_for_cancel(course: Course) -> None:

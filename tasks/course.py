@@ -33,11 +33,17 @@ class Course:
     last_decision: str = "starting"
     last_progress_at: datetime | None = None
     refusals: dict[str, int] = field(default_factory=dict)
+    last_code: str | None = None
 
     def close(self, reason: str) -> None:
         """Wind down: only closing pairs from now on. The first reason holds."""
         self.closing = self.closing or reason
         self.paused = None
+
+    def news(self, code: str | None) -> bool:
+        """Tell whether a refusal's code is another than the last one: the same reason is said once, not every beat."""
+        changed, self.last_code = code != self.last_code, code
+        return changed
 
     def totals(self, *, pnl: Decimal, fees: Decimal, funding: Decimal) -> SessionTotals:
         """The running sums for the session's row."""

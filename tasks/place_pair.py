@@ -109,9 +109,11 @@ async def open_pair(desk: Desk, plan: PairPlan, decision: Mapping[str, object]) 
 
 async def resume_pair(desk: Desk, state: PairState) -> PairEnd:
     """Go on with a pair from what the journal holds of it."""
-    desk.take_up(_unsure(desk, o) for o in desk.store.reads.orders_of_pair(state.plan.pair_id))
-    for order in desk.working.values():
+    journalled = desk.store.reads.orders_of_pair(state.plan.pair_id)
+    for order in journalled:
         state = state.with_order(order)
+    # What executions and the restart say beyond the journal's rows is journalled at the first step of `work`.
+    desk.take_up(_unsure(desk, order) for order in journalled)
     try:
         return await work(desk, state, policy_of(desk.strategy))
     finally:
@@ -123,7 +125,7 @@ async def work(desk: Desk, state: PairState, policy: PairPolicy) -> PairEnd:
     for _ in range(_STEPS_MAX):
         await desk.keep_lease()
         await desk.absorb()
-        state = await _catch_up(desk, await _keep(desk, state), policy)
+        state = await _catch_up(desk, await keep(desk, state), policy)
         action = decide(state, PairFacts(desk.books(), desk.now()), policy)
         match action:
             case Place():
@@ -157,8 +159,8 @@ def plan_document(plan: PairPlan) -> dict[str, object]:
     }  # fmt: skip
 
 
-async def _keep(desk: Desk, state: PairState) -> PairState:
-    """Take over what the streams said about the pair's orders, and journal every change."""
+async def keep(desk: Desk, state: PairState) -> PairState:
+    """Take over what was learnt about the pair's orders beyond its state, and journal every change."""
     changed = [
         desk.working[o.intent.client_order_id]
         for o in state.orders
@@ -196,7 +198,7 @@ async def _place(desk: Desk, state: PairState, action: Place) -> PairState:
     for intent, event in zip(fresh, outcomes, strict=True):
         key = intent.client_order_id
         desk.working[key] = apply(desk.working[key], event)
-    return await _keep(desk, state)
+    return await keep(desk, state)
 
 
 def _held_back(desk: Desk, state: PairState, policy: PairPolicy, error: SelfTradeRisk) -> Done | Halt | None:
@@ -238,7 +240,7 @@ async def _ask(desk: Desk, state: PairState, orders: Iterable[Order], policy: Pa
         state = state.asked(key, desk.now())
         if event is not None:
             desk.working[key] = apply(desk.working[key], event)
-    return await _keep(desk, state)
+    return await keep(desk, state)
 
 
 async def _enquire(desk: Desk, order: Order, policy: PairPolicy) -> OrderEvent | None:

@@ -24,7 +24,7 @@ from core.reconcile import own_matches
 from store.records import PairOutcome
 from tasks.desk import Desk, current
 from tasks.options import STEP
-from tasks.place_pair import PairEnd
+from tasks.place_pair import PairEnd, keep
 
 _STREAM_GRACE_S = 1.5
 _ROUNDS = 8
@@ -52,6 +52,7 @@ async def reconcile_fills(end: PairEnd) -> Reconciled:
 async def reconcile(desk: Desk, end: PairEnd) -> Reconciled:
     """Do the work of the task on a desk."""
     fills = await _complete_fills(desk, end.state.orders)
+    await keep(desk, end.state)
     plan = end.state.plan
     result = pair_result(plan, fills, completed_at=desk.now())
     matches = own_matches([*desk.fills[-_RECENT:], *desk.foreign[-_RECENT:]])

@@ -175,7 +175,8 @@ def test_unknown_order_is_asked_about_and_never_sent_again() -> None:
     later = START + timedelta(seconds=30)
     assert isinstance(decide(state.asked(lost.intent.client_order_id, START), facts(later), TAKE), Ask)
     overdue = START + timedelta(seconds=120)
-    halted = decide(state, facts(overdue), TAKE)
+    assert decide(state, facts(overdue), TAKE) == Ask((lost,)), "a restart asks once more before it gives up"
+    halted = decide(state.asked(lost.intent.client_order_id, overdue), facts(overdue), TAKE)
     assert isinstance(halted, Halt)
     assert halted.net == Decimal("-0.1")
 
