@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import errno
 import importlib
-import importlib.util
 import logging
 import signal
 import socket
@@ -142,11 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _build_apps(world: World, port_base: int) -> dict[str, Starlette]:
     apps = {"control": create_control_app(world, port_base)}
     for venue in VENUES:
-        name = f"sandbox.dialects.{venue}"
-        if importlib.util.find_spec(name) is None:
-            log.warning("no dialect module %s: %s is not served", name, venue)
-            continue
-        apps[venue] = importlib.import_module(name).create_app(world, world.exchanges[venue])
+        dialect = importlib.import_module(f"sandbox.dialects.{venue}")
+        apps[venue] = dialect.create_app(world, world.exchanges[venue])
     return apps
 
 
