@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import signal
 import socket
 import subprocess
@@ -29,19 +30,22 @@ START_S = 20.0
 
 
 def free_port_base() -> int:
-    """A base port with three free ports behind it."""
+    """A base port with three free ports behind it, below the range the system hands to clients."""
     for _ in range(50):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base = int(probe.getsockname()[1])
-        if base + PORTS < 65_536 and all(_is_free(base + offset) for offset in range(PORTS)):
+        base = random.SystemRandom().randrange(20_000, 32_000)
+        if all(_is_free(base + offset) for offset in range(PORTS)):
             return base
     raise AssertionError("no four free ports in a row")
 
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 class Running:
