@@ -35,12 +35,18 @@ def is_absent(order: Order, asked_at: datetime, policy: PairPolicy) -> bool:
 def _open(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
     resting = policy.primary is OrderType.LIMIT
     legs = state.plan.legs
-    if any(leg.account.account_id not in facts.books for leg in legs):
+    if not _has_books(state, facts):
         return Done(PairStatus.CANCELLED, ZERO, "no proven book for both legs; nothing was sent")
     make = resting_intent if resting else taking_intent
     scene = Scene(state, facts, policy)
     intents = tuple(make(scene, Move(leg, leg.side, leg.quantity)) for leg in legs)
     return Place(intents, "rest both legs" if resting else "take both legs")
+
+
+def _has_books(state: PairState, facts: PairFacts) -> bool:
+    """Both legs have a proven book with two sides; without one there is nothing to price against."""
+    books = [facts.books.get(leg.account.account_id) for leg in state.plan.legs]
+    return all(book is not None and book.mid is not None for book in books)
 
 
 def _settle_orders(state: PairState, unsettled: tuple[Order, ...], now: datetime, policy: PairPolicy) -> Action:
@@ -110,7 +116,7 @@ def _finish(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
 def _take_after_rest(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
     """Nothing filled while resting: the fallback takes both legs at once, if both books are there."""
     legs = state.plan.legs
-    if any(leg.account.account_id not in facts.books for leg in legs):
+    if not _has_books(state, facts):
         return Done(PairStatus.CANCELLED, ZERO, "nothing filled while resting and a book is missing")
     scene = Scene(state, facts, policy)
     intents = tuple(taking_intent(scene, Move(leg, leg.side, leg.quantity)) for leg in legs)

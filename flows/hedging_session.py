@@ -17,7 +17,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from connectors.settings import Environment
-from core.errors import ConfigurationError, HedgeError, LeaseLost, SessionHalted
+from core.errors import ConfigurationError, HedgeError, LeaseLost, SessionHalted, VenueError
 from core.numbers import ZERO, canonical
 from core.pair import Done, Halt, PairStatus
 from core.plan import Nothing, NothingCode, PairPlan, plan_pair
@@ -93,12 +93,19 @@ async def run_session(desk: Desk, session: Session) -> dict[str, Any]:
     await desk.store.journal.reopen_commands(desk.session_id)
     await _settle_open_pairs(desk, course, heart)
     await check_funds()
-    await desk.store.journal.set_session_status(
-        desk.session_id, (SessionStatus.PENDING, SessionStatus.ACTIVE), SessionStatus.ACTIVE, at=desk.now()
-    )
-    await say(desk, "status", "session_update", {"status": "active", "attempt": desk.lease.attempt})
+    await _begin(desk, course, heart)
     await _trade(desk, course, heart)
     return await _finish(desk, course, board)
+
+
+async def _begin(desk: Desk, course: Course, heart: Heart) -> None:
+    """Say that the session runs; one that was paused, or waits for a breach to be acknowledged, stays paused."""
+    if course.paused is not None:
+        await heart.pause(course.paused)
+        return
+    statuses = (SessionStatus.PENDING, SessionStatus.ACTIVE, SessionStatus.PAUSED)
+    await desk.store.journal.set_session_status(desk.session_id, statuses, SessionStatus.ACTIVE, at=desk.now())
+    await say(desk, "status", "session_update", {"status": "active", "attempt": desk.lease.attempt})
 
 
 async def _trade(desk: Desk, course: Course, heart: Heart) -> None:
@@ -106,13 +113,13 @@ async def _trade(desk: Desk, course: Course, heart: Heart) -> None:
     closing_since: datetime | None = None
     while True:
         await heart.beat()
-        if course.paused is not None:
-            await _stay_paused(desk, course, heart)
-            continue
         if course.closing is not None:
             closing_since = closing_since or desk.now()
             if (desk.now() - closing_since).total_seconds() > WIND_DOWN_S:
                 raise SessionHalted(f"could not get flat within {WIND_DOWN_S:.0f} s", **_exposure(desk))
+        if course.paused is not None or _has_open_pair(desk, course):
+            await _stay_paused(desk, course, heart)
+            continue
         plan = _plan(desk, course)
         if isinstance(plan, Nothing):
             if plan.is_done:
@@ -160,7 +167,8 @@ async def account_for(desk: Desk, course: Course, heart: Heart, end: PairEnd, re
     course.naked_usd_seconds += result.naked_usd_seconds
     course.max_net_exposure_usd = max(course.max_net_exposure_usd, result.max_net_exposure_usd)
     course.unwinding = plan.closing
-    course.last_progress_at = desk.now()
+    if reconciled.status is PairStatus.FILLED:
+        course.last_progress_at = desk.now()
     if reconciled.own_matches:
         await heart.breach("own_fill", Severity.CRITICAL, {"pairId": plan.pair_id, "matches": reconciled.own_matches})
         course.close("own orders met; nothing of it counts as volume")
@@ -198,19 +206,30 @@ async def _halt(desk: Desk, course: Course, heart: Heart, halt: Halt) -> None:
     await heart.pause(course.halted)
 
 
+def _has_open_pair(desk: Desk, course: Course) -> bool:
+    """A halted pair comes first, even when told to stop: what it holds must not be forgotten by the next one."""
+    return course.halted is not None and bool(desk.store.reads.open_pairs(desk.session_id))
+
+
 async def _stay_paused(desk: Desk, course: Course, heart: Heart) -> None:
     if course.halted is not None:
-        await _settle_open_pairs(desk, course, heart)
+        try:
+            await _settle_open_pairs(desk, course, heart)
+        except VenueError as error:
+            desk.notices.append(f"the open pair cannot be worked now ({error})")
     await desk.outside.sleep(BEAT_S if course.halted is None else HALTED_BEAT_S)
 
 
 async def _settle_open_pairs(desk: Desk, course: Course, heart: Heart) -> None:
     """Bring pairs that an earlier run, or a halt, left open to their end. Reducing risk is always allowed."""
-    ends = await resume_open_pairs(desk, course)
-    for end, reconciled in ends:
+    ends = []
+    async for end, reconciled in resume_open_pairs(desk, course):
         await account_for(desk, course, heart, end, reconciled)
-    if course.halted is not None and ends and all(isinstance(end.action, Done) for end, _ in ends):
+        ends.append(end)
+    if course.halted is not None and ends and all(isinstance(end.action, Done) for end in ends):
         course.halted = None
+        if course.closing is not None:
+            course.paused = None
         course.last_decision = "the open pair was brought to its end; acknowledge the breach and resume"
 
 

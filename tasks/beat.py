@@ -16,7 +16,7 @@ from tasks.desk import Desk
 from tasks.money import tally
 from tasks.publish import Board, say
 from tasks.risk_gate import exposure
-from tasks.settle import book_funding, read_positions
+from tasks.settle import agreeing_positions, book_funding
 
 MARGIN_EVERY_S = 10.0
 POSITIONS_EVERY_S = 20.0
@@ -124,6 +124,7 @@ class Heart:
         if course.halted is not None:
             return f"refused: {course.halted}"
         course.paused = None
+        course.last_progress_at = desk.now()
         await self._set_status(SessionStatus.ACTIVE)
         await self._board.state("Running")
         return "resumed"
@@ -136,10 +137,13 @@ class Heart:
         await say(desk, "status", "session_update", {"status": status.value, "reason": reason})
 
     async def _compare_positions(self) -> None:
-        """The venues' positions against the journal's; a difference is somebody else's doing, or ours unnoticed."""
+        """The venues' positions against the journal's; a difference is somebody else's doing, or ours unnoticed.
+
+        A venue may be late with its positions after a fill, so only a difference that lasts is believed.
+        """
         desk = self._desk
         try:
-            found = await read_positions(desk)
+            found = await agreeing_positions(desk)
         except VenueError as error:
             desk.notices.append(f"positions could not be read ({error})")
             return
@@ -149,7 +153,7 @@ class Heart:
                 n: f"venue {canonical(p.quantity)}, journal {canonical(desk.positions[n])}" for n, p in wrong.items()
             }
             await self.breach("position_mismatch", Severity.CRITICAL, details)
-            if self._course.paused is None:
+            if self._course.paused is None and self._course.closing is None:
                 await self.pause("a venue's position is not what the journal explains")
 
     async def _read_funding(self) -> None:

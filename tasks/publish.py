@@ -21,6 +21,7 @@ from prefect.artifacts import (
 from prefect.runtime import flow_run
 from prefect.states import Running
 
+from core.errors import MarketDataUnavailable
 from core.numbers import ZERO
 from store.records import Pair
 from tasks.course import Course
@@ -99,8 +100,15 @@ class Board:
 
 
 async def publish(desk: Desk, course: Course) -> None:
-    """Write the session's totals and append a metrics event; the store's events are gapless and replayable."""
-    sums = tally(desk)
+    """Write the session's totals and append a metrics event; the store's events are gapless and replayable.
+
+    While an open position cannot be valued nothing is written: old totals are better than wrong ones.
+    """
+    try:
+        sums = tally(desk)
+    except MarketDataUnavailable as error:
+        desk.notices.append(f"totals are not up to date ({error})")
+        return
     totals = course.totals(pnl=sums.net, fees=sums.fees, funding=sums.funding)
     journal = desk.store.journal
     await journal.update_session_totals(desk.session_id, totals)

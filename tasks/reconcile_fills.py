@@ -98,6 +98,7 @@ async def _complete_fills(desk: Desk, orders: Sequence[Order]) -> list[Fill]:
     for round_ in range(_ROUNDS):
         if not missing:
             break
+        await desk.keep_lease()
         age = (desk.now() - started).total_seconds() + 5
         try:
             await read_fills(desk, sorted({o.intent.account_id for o in missing}), age)

@@ -5,15 +5,17 @@ The same path for a first start (nothing to rebuild), a restart after a crash, a
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import cast
 
 from core.market import FundingPayment
 from core.numbers import ZERO
 from core.order import Side
-from core.pair import PairStatus, begin
+from core.pair import Halt, PairStatus, begin
 from core.pair_plan import LegPlan, PairPlan, Purpose
-from store.records import Pair, PairOutcome, Session
+from core.risk import Severity
+from store.records import CommandKind, Pair, PairOutcome, Session, SessionStatus
 from tasks.course import Course
 from tasks.desk import Desk
 from tasks.place_pair import PairEnd, resume_pair
@@ -25,7 +27,8 @@ _CATCH_UP_MARGIN_S = 5.0
 async def load_course(desk: Desk, session: Session) -> Course:
     """Rebuild counters, positions and executions from the journal; a session that never traded starts at zero."""
     reads = desk.store.reads
-    course = Course(started_at=session.started_at or desk.now())
+    course = Course(started_at=session.started_at or desk.now(), last_progress_at=desk.now())
+    course.max_net_exposure_usd = session.totals.max_net_exposure_usd
     ended = {p.plan.pair_id: p for p in _all_pairs(desk) if p.outcome.completed_at is not None}
     for pair in ended.values():
         _count(course, pair)
@@ -34,20 +37,22 @@ async def load_course(desk: Desk, session: Session) -> Course:
         if order.intent.pair_id in ended:
             desk.settled[order.intent.account_id] += order.signed_filled
     desk.fills = reads.fills_of_session(desk.session_id)
-    desk.seen = {(f.account_id, f.trade_id) for f in desk.fills}
+    desk.foreign = [f for name in desk.accounts for f in reads.unexplained_fills(name, course.started_at)]
+    desk.seen = {(f.account_id, f.trade_id) for f in (*desk.fills, *desk.foreign)}
     for fill in desk.fills:
         desk.volumes[fill.account_id] += fill.quantity * fill.price
     payments: list[FundingPayment] = reads.funding_of(desk.session_id)
     desk.payments = payments
+    _take_over_decisions(desk, course, session)
     return course
 
 
-async def resume_open_pairs(desk: Desk, course: Course) -> list[tuple[PairEnd, Reconciled]]:
+async def resume_open_pairs(desk: Desk, course: Course) -> AsyncIterator[tuple[PairEnd, Reconciled]]:
     """Work every pair without an end to its end: ask about its orders, even its legs out, reconcile it.
 
-    A pair of which nothing was journalled was never sent; it is cancelled rather than sent late.
+    Each is handed out before the next is taken up, so that the caller can put its orders down; after one that halts
+    none is taken up. A pair of which nothing was journalled was never sent; it is cancelled rather than sent late.
     """
-    ends = []
     for pair in desk.store.reads.open_pairs(desk.session_id):
         course.sequence = max(course.sequence, pair.plan.sequence)
         orders = desk.store.reads.orders_of_pair(pair.plan.pair_id)
@@ -62,8 +67,22 @@ async def resume_open_pairs(desk: Desk, course: Course) -> list[tuple[PairEnd, R
         decision = pair.plan.decision
         lot, offset = Decimal(str(decision["lot"])), Decimal(str(decision["offset"]))
         end = await resume_pair(desk, begin(plan, pair.plan.created_at, lot=lot, offset=offset))
-        ends.append((end, await reconcile(desk, end)))
-    return ends
+        yield end, await reconcile(desk, end)
+        if isinstance(end.action, Halt):
+            return
+
+
+def _take_over_decisions(desk: Desk, course: Course, session: Session) -> None:
+    """What an operator, or a breach, had decided when the last run ended still holds."""
+    reads = desk.store.reads
+    if session.status is SessionStatus.PAUSED:
+        course.paused = session.status_reason or "paused"
+    critical = [b for b in reads.breaches(desk.session_id, open_only=True) if b.severity is Severity.CRITICAL]
+    if critical:
+        course.paused = course.paused or f"the critical breach {critical[0].category} is not acknowledged"
+    for command in reads.commands(desk.session_id):
+        if command.kind in (CommandKind.STOP, CommandKind.FLATTEN) and command.done_at is not None:
+            course.close(f"stopped by {command.created_by}")
 
 
 def rebuild(desk: Desk, pair: Pair) -> PairPlan:

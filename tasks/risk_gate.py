@@ -6,11 +6,12 @@ from decimal import Decimal
 
 from prefect import task
 
+from core.errors import MarketDataUnavailable
 from core.exposure import Exposure
 from core.instrument import Venue
 from core.plan import LegPlan, PairPlan
 from core.pricing import marketable_price, per_leg
-from core.risk import GateFacts, LegFacts, OwnOrder, RiskDecision, gate
+from core.risk import GateFacts, LegFacts, OwnOrder, RefusalCode, Refused, RiskDecision, Severity, gate
 from core.views import AccountView, SessionView
 from tasks.desk import Desk, current
 from tasks.money import tally
@@ -21,7 +22,12 @@ from tasks.options import STEP
 async def check_risk(plan: PairPlan, naked_usd_seconds: Decimal) -> RiskDecision:
     """Approve a plan on fresh facts, or refuse it with a code. naked_usd_seconds: what the session spent so far."""
     desk = current()
-    return gate(plan, gather_facts(desk, plan, naked_usd_seconds), desk.limits)
+    try:
+        facts = gather_facts(desk, plan, naked_usd_seconds)
+    except MarketDataUnavailable as error:
+        # A third account's open position cannot be valued, so the session's loss is not known now.
+        return Refused(RefusalCode.MARK_MISSING, str(error), {}, Severity.WARNING)
+    return gate(plan, facts, desk.limits)
 
 
 def gather_facts(desk: Desk, plan: PairPlan, naked_usd_seconds: Decimal) -> GateFacts:

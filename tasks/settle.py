@@ -18,6 +18,8 @@ from tasks.desk import Desk, current
 from tasks.options import STEP
 from tasks.reconcile_fills import read_fills
 
+_LATE_S = (0.25, 0.5, 1.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
@@ -42,7 +44,7 @@ async def settle(started_at: datetime) -> Settlement:
     desk = current()
     await read_fills(desk, list(desk.clients), (desk.now() - started_at).total_seconds() + 5)
     await book_funding(desk, started_at)
-    found = await read_positions(desk)
+    found = await agreeing_positions(desk)
     await desk.store.journal.record_positions(desk.session_id, list(found.values()))
     held = {name: position.quantity for name, position in found.items()}
     mismatch = {n: q for n, q in held.items() if q != desk.positions[n]}
@@ -75,6 +77,21 @@ async def read_positions(desk: Desk) -> dict[str, Position]:
     names = list(desk.clients)
     answers = await asyncio.gather(*(desk.clients[n].positions() for n in names))
     return {name: _in_market(desk, name, held) for name, held in zip(names, answers, strict=True)}
+
+
+async def agreeing_positions(desk: Desk) -> dict[str, Position]:
+    """Read positions until they are what the journal explains, a few times; the last reading holds.
+
+    Venues book a fill at once and may show the position a moment later.
+    """
+    found = await read_positions(desk)
+    for pause in _LATE_S:
+        if all(position.quantity == desk.positions[name] for name, position in found.items()):
+            break
+        await desk.outside.sleep(pause)
+        await desk.absorb()
+        found = await read_positions(desk)
+    return found
 
 
 async def own_open_orders(desk: Desk) -> list[OrderReport]:

@@ -17,7 +17,7 @@ from core.numbers import ZERO
 from core.order import Fill, Side
 from core.pair_plan import LegPlan, PairPlan, Purpose
 from core.risk import RiskLimits
-from store import NewSession, Session, Store, open_store
+from store import NewSession, Session, SessionStatus, Store, open_store
 from store.records import Pair
 from store.requests import SessionRequest, parse_request
 from tasks.course import Course
@@ -115,6 +115,12 @@ class World:
         )
         sit_down(desk)
         return desk
+
+    def activate(self) -> None:
+        """The session has started."""
+        self.store.journal.set_session_status.now(
+            SESSION, (SessionStatus.PENDING, SessionStatus.ACTIVE), SessionStatus.ACTIVE, at=self.clock()
+        )
 
     def die(self) -> None:
         """The run is gone; its lease runs out."""
