@@ -64,6 +64,14 @@ def sandbox(seed: Seed = 7, port_base: PortBase = None, speed: Speed = 1.0) -> N
     raise typer.Exit(main_run(seed, port_base or Home.from_env(os.environ).port_base, speed))
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def session(context: typer.Context) -> None:
+    """Run a session from a request file; list, show, pause, resume, stop (`hedge session --help`)."""
+    from cli.session import app as nouns
+
+    nouns(args=context.args, prog_name="hedge session")
+
+
 @app.command()
 def report(session_id: str) -> None:
     """Write the HTML report of a session again, from the results, and print its path."""

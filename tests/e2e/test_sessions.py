@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from store.results import session_fills, session_rows
-from tests.e2e.conftest import Installation, kill
+from tests.e2e.conftest import Installation, hedge, kill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -135,7 +135,7 @@ def test_cancel_in_prefect_winds_down_and_settles(installation: Installation) ->
 
 
 def test_second_session_on_busy_accounts_is_refused_and_leaves_the_first_alone(installation: Installation) -> None:
-    first = installation.create(volumeTarget="4000")
+    first = installation.create(volumeTarget="100000")
     installation.run(first.session_id)
     reads = installation.store.reads
     installation.wait(lambda: reads.session(first.session_id).totals.pairs_filled >= 1, "the first one trades")
@@ -145,6 +145,8 @@ def test_second_session_on_busy_accounts_is_refused_and_leaves_the_first_alone(i
     assert refused.status.value == "failed"
     assert "held by another running session" in (refused.status_reason or "")
     assert reads.orders_of_session(second.session_id) == []
+    stopped = hedge(installation.home, "session", "stop", first.session_id)
+    assert stopped.returncode == 0, stopped.stderr
     assert installation.ended(first.session_id).status.value == "completed"
     assert_clean(installation, first.session_id)
 
