@@ -30,7 +30,7 @@ class Heart:
     def __init__(self, desk: Desk, course: Course, board: Board) -> None:
         self._desk, self._course, self._board = desk, course, board
         self._done_at: dict[str, datetime] = {"margin": desk.now()}
-        self._foreign_said = 0
+        self._foreign_said: set[tuple[str, str]] = set()
 
     async def beat(self) -> None:
         """Renew, listen, look and judge; raises LeaseLost when another run took over."""
@@ -47,11 +47,11 @@ class Heart:
         await self._judge()
         self._watch_goal()
         desk.rematch()
-        for fill in desk.foreign[self._foreign_said :]:
-            desk.notices.append(
-                f"{fill.account_id}: {fill.side} {fill.quantity} was filled by somebody else; left alone"
-            )
-        self._foreign_said = len(desk.foreign)
+        for fill in desk.foreign:
+            if (fill.account_id, fill.trade_id) not in self._foreign_said:
+                self._foreign_said.add((fill.account_id, fill.trade_id))
+                who = f"{fill.account_id}: {fill.side} {fill.quantity}"
+                desk.notices.append(f"{who} was filled by somebody else; left alone")
         for notice in desk.notices:
             await say(desk, "log", "notice", {"text": notice})
         desk.notices.clear()

@@ -177,9 +177,6 @@ class Desk:
                 touched.add(fill.client_order_id)
             else:
                 self.foreign.append(fill)
-                self.notices.append(
-                    f"{fill.account_id}: a fill that is not ours ({fill.side} {fill.quantity}); left alone"
-                )
         for key in touched:
             self._apply_fills(key)
 
