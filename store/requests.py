@@ -9,16 +9,25 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from core.errors import InvalidStrategy, RequestRefused
 from core.order import OrderType
 from core.strategy import Distribution, SessionGoal, Strategy
 
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "a number is wanted, not true or false")
+    return value
+
+
+Number = BeforeValidator(_no_truth_value)
 Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), allow_inf_nan=False)]
 Fraction = Annotated[Decimal, Field(gt=0, lt=1, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Seconds = Annotated[float, Number, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class _Document(BaseModel):
@@ -83,13 +92,14 @@ class SessionRequest(_Document):
         Field(validation_alias=AliasChoices("accounts", "accountIds", "account_ids"), max_length=16),
     ]
     volume_target: Money | None = None
-    duration: Annotated[int | None, Field(gt=0, le=30 * 86_400_000)] = None
-    seed: Annotated[int | None, Field(ge=0, lt=2**53)] = None
+    duration: Annotated[int | None, Number, Field(gt=0, le=30 * 86_400_000)] = None
+    seed: Annotated[int | None, Number, Field(ge=0, lt=2**53)] = None
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:
         if self.volume_target is None and self.duration is None:
-            raise ValueError("give volumeTarget (USD), duration (milliseconds), or both")
+            wanted = "give volumeTarget (USD), duration (milliseconds), or both"
+            raise PydanticCustomError("goal", wanted, {"field": "volumeTarget"})
         return self
 
     def to_strategy(self) -> Strategy:
@@ -127,10 +137,16 @@ def parse_request(document: Any) -> SessionRequest:
 def refusal(error: ValidationError) -> RequestRefused:
     """Turn a validation error into one sentence that names the fields; never echoes whole inputs."""
     problems = []
-    for item in error.errors(include_url=False, include_context=False):
-        field = ".".join(str(part) for part in item["loc"]) or "request"
-        given = "" if item["type"] == "missing" else f" (given: {str(item['input'])[:40]!r})"
+    items = error.errors(include_url=False)
+    for item in items:
+        field = _field(item)
+        given = "" if item["type"] in ("missing", "goal") else f" (given: {str(item['input'])[:40]!r})"
         problems.append(f"{field}: {item['msg'].removeprefix('Value error, ')}{given}")
-    first = ".".join(str(part) for part in error.errors()[0]["loc"]) or "request"
+    first = _field(items[0])
     kind = InvalidStrategy if first.startswith("strategy.") else RequestRefused
     return kind("; ".join(problems), field=first)
+
+
+def _field(item: ErrorDetails) -> str:
+    """The field's public name: where the error is, or what a rule over the whole request says is missing."""
+    return ".".join(str(part) for part in item["loc"]) or str(item.get("ctx", {}).get("field", "request"))
