@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,25 @@ def accounts_for(environment: Environment, home: Home, environ: Mapping[str, str
     missing = [_variable(e) for e in entries if not environ.get(_variable(e))]
     if not entries or missing:
         raise ConfigurationError(_what_is_missing(environment, home, entries, missing), field="accounts")
+    _refuse_doubles(entries)
     return {e.id: _account(e, SecretStr(environ[_variable(e)])) for e in entries}
+
+
+def _refuse_doubles(entries: Sequence[_Entry]) -> None:
+    """Two entries may share neither a key's variable nor a venue's account: one would stand in for the other."""
+    variables = Counter(_variable(e) for e in entries)
+    addresses = Counter((e.venue, e.account) for e in entries)
+    for entry in entries:
+        if variables[_variable(entry)] > 1:
+            raise ConfigurationError(
+                f"several accounts would take their key from {_variable(entry)}; give account {entry.id} another id",
+                field="accounts",
+            )
+        if addresses[entry.venue, entry.account] > 1:
+            raise ConfigurationError(
+                f"account {entry.id}: its {entry.venue} account is listed twice; list each account of a venue once",
+                field="accounts",
+            )
 
 
 def choose(accounts: Mapping[str, Account], wanted: Sequence[str]) -> dict[str, Account]:
@@ -139,8 +158,14 @@ def _read(path: Path, environment: Environment) -> list[_Entry]:
     except FileNotFoundError:
         return []
     except (yaml.YAMLError, ValidationError) as error:
-        where = error.errors()[0]["loc"] if isinstance(error, ValidationError) else "not YAML"
+        where = _first_problem(error) if isinstance(error, ValidationError) else "not YAML"
         raise ConfigurationError(f"{path.name} cannot be read for {environment}: {where}", field="accounts") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first field that is wrong and why; never what stands there, it may be a key in the wrong place."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
 
 
 def _variable(entry: _Entry) -> str:
