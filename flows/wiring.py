@@ -14,7 +14,7 @@ from decimal import Decimal
 from connectors.registry import open_client
 from connectors.settings import Environment, Outside
 from connectors.venue import VenueClient
-from core.errors import AccountNotActive, ConfigurationError, InvalidSessionStatus
+from core.errors import AccountNotActive, ConfigurationError, InvalidSessionStatus, LeaseLost
 from core.risk import RiskLimits
 from core.strategy import check_accounts, check_against_markets, validate, validate_goal
 from flows.accounts import Account, accounts_for, choose
@@ -57,7 +57,7 @@ def create_session(
             accounts=tuple(chosen),
             environment=environment.value,
             volume_target=request.volume_target,
-            duration_s=None if request.duration is None else max(1, request.duration // 1000),
+            duration_s=None if request.duration is None else request.duration / 1000,
             seed=seed,
             created_at=now,
         )
@@ -68,8 +68,8 @@ def create_session(
 async def open_desk(store: Store, session_id: str, environment: Environment) -> AsyncIterator[Desk]:
     """Take the session and its accounts, connect every venue, start the streams; undo all of it at the end.
 
-    Raises InvalidSessionStatus, AccountNotActive (another run holds it), ConfigurationError (keys), InvalidStrategy,
-    and the venues' own errors.
+    Raises InvalidSessionStatus, AccountNotActive and LeaseLost (another run holds it), ConfigurationError (keys),
+    InvalidStrategy, and the venues' own errors.
     """
     session = store.reads.session(session_id)
     if session.status not in _STARTABLE:
@@ -92,7 +92,10 @@ async def open_desk(store: Store, session_id: str, environment: Environment) -> 
 
 
 async def _take(store: Store, session: Session, stack: AsyncExitStack) -> Lease:
-    """Lease the session and its accounts, waiting out the lease of a run that died."""
+    """Lease the session and its accounts, waiting out the lease of a run that died.
+
+    Raises LeaseLost when another run of this session lives, AccountNotActive when another session has an account.
+    """
     attempt = await store.journal.begin_attempt(session.session_id)
     holder = f"{session.session_id}/{uuid.uuid4()}"
     scopes = (f"session:{session.session_id}", *(f"account:{a}" for a in session.accounts))
@@ -104,7 +107,9 @@ async def _take(store: Store, session: Session, stack: AsyncExitStack) -> Lease:
             break
         held = store.reads.lease(taken)
         same = held is not None and held.holder.startswith(session.session_id + "/")
-        if not same or now > give_up:
+        if same and now > give_up:
+            raise LeaseLost(f"session {session.session_id} is driven by another run, which keeps its lease alive")
+        if not same:
             raise AccountNotActive(
                 f"{taken.replace(':', ' ', 1)} is held by another running session; stop it or wait for its end",
                 scope=taken,
@@ -148,7 +153,7 @@ def stored_request(session: Session) -> SessionRequest:
     if session.volume_target is not None:
         document["volumeTarget"] = session.volume_target
     if session.duration_s is not None:
-        document["duration"] = session.duration_s * 1000
+        document["duration"] = round(session.duration_s * 1000)
     return parse_request(document)
 
 
