@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,15 +131,11 @@ def _ask(session_id: str, kind: CommandKind) -> None:
 def _read(path: Path) -> object:
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_float=Decimal)
     except OSError as error:
         raise RequestRefused(f"cannot read {path}: {error.strerror}", field="request") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RequestRefused(f"{path} is not JSON: {error}", field="request") from None
-
-
-def _refuse_constant(name: str) -> object:
-    raise RequestRefused(f"{name} is not a number a session can use; give a finite one", field="request")
 
 
 @contextmanager

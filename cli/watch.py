@@ -62,12 +62,12 @@ def _live(store: Store, picture: Picture, console: Console, deadline: float) -> 
 
 
 def _lines(store: Store, picture: Picture, console: Console, deadline: float) -> None:
-    shown_at = 0.0
+    shown_at, shown = 0.0, ""
     for _ in _updates(store, picture, deadline):
-        now = time.monotonic()
-        if now - shown_at >= LINE_EVERY_S or picture.session.status.is_final:
-            shown_at = now
-            console.print(_line(picture), highlight=False, soft_wrap=True)
+        now, line = time.monotonic(), _line(picture)
+        if line != shown and (now - shown_at >= LINE_EVERY_S or picture.session.status.is_final):
+            shown_at, shown = now, line
+            console.print(line, highlight=False, soft_wrap=True)
 
 
 def _updates(

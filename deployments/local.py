@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import yaml
 
 from deployments.processes import Family, require_free_ports
 from deployments.twins import open_sandbox_accounts
@@ -19,7 +20,7 @@ def prefect_environ(home: Home) -> dict[str, str]:
     """The settings under which Prefect behaves as this system needs; why each is there: docs/adr/0002-prefect.md."""
     return {
         **home.environ(),
-        "HEDGE_CODE": str(CODE),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "hedging",
         "PREFECT_HOME": str(home.prefect),
         "PREFECT_API_URL": f"{home.prefect_url}/api",
         "PREFECT_SERVER_UI_API_URL": "/api",
@@ -66,12 +67,19 @@ def start(home: Home, *, seed: int, speed: float, say: Callable[[str], None], fa
         family.wait_for(server, f"{home.prefect_url}/api/health", 60)
         say(f"Prefect       {home.prefect_url}")
         service = family.start("service", [sys.executable, "-m", "deployments.service"], environ)
-        family.wait_for(service, f"{home.prefect_url}/api/deployments/name/hedging-session/sandbox", 60)
+        for name in listed_names():
+            family.wait_for(service, f"{home.prefect_url}/api/deployments/name/hedging-session/{name}", 60)
         say("deployments   " + ", ".join(deployment_names(home)))
     except BaseException:
         family.stop()
         raise
     return family
+
+
+def listed_names() -> list[str]:
+    """The names of the deployments that prefect.yaml lists."""
+    document = yaml.safe_load((CODE / "prefect.yaml").read_text())
+    return [str(deployment["name"]) for deployment in document["deployments"]]
 
 
 def deployment_names(home: Home) -> list[str]:

@@ -38,7 +38,7 @@ from tasks.recover import load_course, resume_open_pairs
 from tasks.risk_gate import check_risk, session_view
 from tasks.settle import Settlement, settle
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("hedging.session")
 
 BEAT_S = 1.0
 PATIENCE_S = 0.5
@@ -178,6 +178,7 @@ async def account_for(desk: Desk, course: Course, heart: Heart, end: PairEnd, re
     course.pairs_filled += reconciled.status is PairStatus.FILLED
     course.pairs_unwound += reconciled.status is PairStatus.UNWOUND
     course.last_decision = _sentence(end, reconciled)
+    _log.info(course.last_decision)
     await say(desk, "orders", "order_update", {
         "pairId": plan.pair_id, "sequence": plan.sequence, "status": reconciled.status.value,
         "volume": str(result.volume), "text": course.last_decision,
@@ -189,6 +190,7 @@ async def _refused(desk: Desk, course: Course, heart: Heart, decision: Refused) 
     text = f"refused: {decision.text}"
     course.refusals[decision.code.value] = course.refusals.get(decision.code.value, 0) + 1
     if course.news(decision.code.value):
+        _log.info(text)
         await say(desk, "decision", "refused", {"code": decision.code.value, "text": decision.text})
     course.last_decision = text
     if decision.severity is Severity.CRITICAL:
@@ -235,6 +237,7 @@ async def _settle_open_pairs(desk: Desk, course: Course, heart: Heart) -> None:
 
 async def _wait_for_better(desk: Desk, course: Course, heart: Heart, nothing: Nothing) -> None:
     if course.news(nothing.code.value):
+        _log.info("no pair now: %s", nothing.text)
         await say(desk, "decision", "nothing", {"code": nothing.code.value, "text": nothing.text})
     course.last_decision = nothing.text
     if nothing.code in (NothingCode.NET_EXPOSURE, NothingCode.UNMATCHED):
