@@ -24,9 +24,10 @@ from decimal import Decimal
 
 from sandbox.announcer import Announcer, Listener
 from sandbox.checks import check_form
-from sandbox.events import FillBusted, Trade
+from sandbox.events import Trade
+from sandbox.interventions import VENUE_ACCOUNT, Interventions
 from sandbox.ledger import Ledger
-from sandbox.matching import CAUSE_TAG, Matcher
+from sandbox.matching import Matcher
 from sandbox.model import (
     ZERO,
     Account,
@@ -34,7 +35,6 @@ from sandbox.model import (
     BookSnapshot,
     EndReason,
     Fill,
-    FillCause,
     FundingMode,
     FundingPayment,
     FundingPoint,
@@ -48,7 +48,6 @@ from sandbox.model import (
     Refusal,
     RefusalReason,
     Side,
-    TimeInForce,
     VenueRules,
 )
 from sandbox.risk import check_risk, margin_summary
@@ -57,8 +56,6 @@ from sandbox.venue_state import VenueState
 
 __all__ = ["Exchange", "Listener"]
 
-VENUE_ACCOUNT = "venue"  # internal counterparty of forced closes
-LIQUIDATION_BOUND = Decimal("0.2")
 END_OF: Mapping[RefusalReason, tuple[OrderStatus, EndReason]] = {
     RefusalReason.MARGIN: (OrderStatus.REJECTED, EndReason.MARGIN),
     RefusalReason.POST_ONLY_CROSS: (OrderStatus.REJECTED, EndReason.POST_ONLY_CROSS),
@@ -87,6 +84,7 @@ class Exchange:
         self._announcer = Announcer(self._state)
         self._ledger = Ledger(self._state, self._announcer)
         self._matcher = Matcher(self._state, self._ledger, self._announcer)
+        self._interventions = Interventions(self._state, self._announcer, self._ledger, self._matcher)
         self.open_internal_account(VENUE_ACCOUNT)
 
     @property
@@ -327,71 +325,15 @@ class Exchange:
 
     def liquidate(self) -> list[str]:
         """Close the positions of every client account whose equity is under its maintenance margin."""
-        closed = []
-        for account in self._state.accounts.values():
-            if account.is_internal or not self.positions(account.id):
-                continue
-            summary = self.margin(account.id)
-            account.is_liquidating = summary.equity < summary.maintenance
-            if account.is_liquidating:
-                self._liquidate_account(account)
-                closed.append(account.id)
-        return closed
+        return self._interventions.liquidate()
 
     def deleverage(self, account_id: str, instrument: str, quantity: Decimal | None = None) -> Fill:
         """Close (part of) a position at mark against the venue itself, as auto-deleveraging does."""
-        spec, held = self.market(instrument), self._state.held(account_id, instrument)
-        if not held:
-            raise Refusal(RefusalReason.REDUCE_ONLY_NO_POSITION, f"no position in {instrument}")
-        closing = abs(held) if quantity is None else quantity
-        if closing % spec.lot or not 0 < closing <= abs(held):
-            raise Refusal(RefusalReason.REDUCE_ONLY_QUANTITY, f"cannot close {closing:f}")
-        side = Side.SELL if held > 0 else Side.BUY
-        price = (self.mark(instrument) / spec.tick).to_integral_value() * spec.tick
-        with self._announcer.command():
-            taker = self._matcher.create(_forced(account_id, instrument, side, closing, FillCause.ADL))
-            maker = self._matcher.create(
-                OrderRequest(VENUE_ACCOUNT, instrument, side.opposite, OrderKind.LIMIT, closing, price)
-            )
-            return self._matcher.trade(maker, taker, price, closing)[1]
+        return self._interventions.deleverage(account_id, instrument, quantity)
 
     def bust(self, fill_id: int) -> Fill:
-        """Undo a client's fill: the opposite execution at the same price, its fee given back.
-
-        Returns the undoing fill. Cash and position end where they were; a later entry price may differ.
-        """
-        found = [f for fills in self._state.fills.values() for f in fills if f.id == fill_id]
-        if not found or found[0].cause is FillCause.BUST:
-            raise Refusal(RefusalReason.ORDER_NOT_FOUND, f"no fill {fill_id}")
-        fill = found[0]
-        others = self._state.fills.get(fill.counterparty, [])
-        opposite = next((f for f in others if f.trade_id == fill.trade_id), None)
-        with self._announcer.command():
-            undo = replace(
-                fill,
-                trade_id=self._state.next_seq(),
-                side=fill.side.opposite,
-                fee=-fill.fee,
-                cause=FillCause.BUST,
-                time_us=self._state.now_us(),
-                seq=self._state.next_seq(),
-            )
-            undone = self._ledger.settle(undo)
-            other_undo = replace(
-                undo,
-                account=fill.counterparty,
-                order_id=fill.counterparty_order_id,
-                client_id=opposite.client_id if opposite else None,
-                side=fill.side,
-                fee=-opposite.fee if opposite else ZERO,
-                counterparty=fill.account,
-                counterparty_order_id=fill.order_id,
-            )
-            other_undone = self._ledger.settle(other_undo)
-            self._announcer.emit(FillBusted(fill, undone))
-            if opposite is not None:
-                self._announcer.emit(FillBusted(opposite, other_undone))
-        return undone
+        """Undo a client's fill on both sides; return the undoing fill."""
+        return self._interventions.bust(fill_id)
 
     # --- reading --------------------------------------------------------------------------------
     def order(self, account_id: str, *, order_id: int | None = None, client_id: str | None = None) -> Order | None:
@@ -535,26 +477,3 @@ class Exchange:
             return
         if state.orders.is_taken(request.account, client_id, scope):
             raise Refusal(RefusalReason.DUPLICATE_CLIENT_ID, f"duplicate client order id: {client_id}")
-
-    def _liquidate_account(self, account: Account) -> None:
-        self.cancel_all(account.id, reason=EndReason.LIQUIDATION)
-        with self._announcer.command():
-            for position in self.positions(account.id):
-                side = Side.SELL if position.quantity > 0 else Side.BUY
-                bound = self.mark(position.instrument) * (1 + side.sign * LIQUIDATION_BOUND)
-                forced = _forced(account.id, position.instrument, side, abs(position.quantity), FillCause.LIQUIDATION)
-                self._matcher.work(self._matcher.create(replace(forced, bound_price=bound)))
-
-
-def _forced(account_id: str, instrument: str, side: Side, quantity: Decimal, cause: FillCause) -> OrderRequest:
-    """An order the venue places for an account; its fills carry `cause`."""
-    return OrderRequest(
-        account=account_id,
-        instrument=instrument,
-        side=side,
-        kind=OrderKind.MARKET,
-        quantity=quantity,
-        tif=TimeInForce.IOC,
-        reduce_only=True,
-        tags={CAUSE_TAG: cause.value},
-    )

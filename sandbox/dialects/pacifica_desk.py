@@ -318,7 +318,7 @@ class Desk:
         self._api_keys[key] = account
         return Outcome({"api_key": key})
 
-    # --- helpers --------------------------------------------------------------------------------
+    # --- shared by the operations --------------------------------------------------------------
     def _spec(self, command: Command) -> MarketSpec:
         name = command.optional_text("symbol")
         if name is None:

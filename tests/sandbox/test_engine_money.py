@@ -174,6 +174,7 @@ def test_an_account_under_maintenance_is_liquidated_and_its_fills_say_so() -> No
     venue.world.advance(2_000_000)
 
     assert venue.held("A") == 0
+    assert not venue.exchange.account("A").is_liquidating
     assert venue.exchange.fills("A")[-1].cause is FillCause.LIQUIDATION
     assert venue.exchange.fills("rich")[-1].cause is FillCause.NORMAL
 
