@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
+PACKAGES := core connectors sandbox store tasks flows cli deployments
 
 .PHONY: help demo test lint types check lock up down clean
 .DEFAULT_GOAL := help
@@ -47,9 +48,10 @@ clean:           ## remove the environment and the data folder
 
 # uv when it could be had, pip otherwise: the same lock, the same hashes.
 define install
-	@if [ -x $(UV) ]; then $(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r $(1); \
+	@if [ -x $(UV) ]; then $(UV) pip install -q --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r $(1); \
 	else $(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(1); fi
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q $(PACKAGES)
 endef
 
 .venv/.run: requirements.lock pyproject.toml | .venv/.uv

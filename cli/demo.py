@@ -67,7 +67,7 @@ def demo_request(volume: float, primary: str) -> dict[str, object]:
         "strategy": {
             "symbol": "ETH/USD",
             "volumeDistribution": "equal",
-            "priceRange": {"min": "0.0001", "max": "0.001"},
+            "priceRange": {"min": "0", "max": "0.0002"},
             "timing": {"minInterval": 0.1, "maxInterval": 0.5, "orderSize": {"min": 100, "max": 500}},
             "riskLimits": {"maxPositionSize": "0.5", "stopLossThreshold": "0.05", "maxSlippage": "0.005"},
             "orderTypes": {"primary": primary, "fallback": "market"},

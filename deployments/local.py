@@ -61,12 +61,12 @@ def start(home: Home, *, seed: int, speed: float, say: Callable[[str], None], fa
              str(home.prefect_port), "--log-level", "WARNING"],
             environ,
         )  # fmt: skip
+        service = family.start("service", [sys.executable, "-m", "deployments.service"], environ)
         family.wait_for(twins, home.sandbox_url + "/", 20)
         open_sandbox_accounts(home)
         say(f"venue twins   {home.sandbox_url}")
         family.wait_for(server, f"{home.prefect_url}/api/health", 60)
         say(f"Prefect       {home.prefect_url}")
-        service = family.start("service", [sys.executable, "-m", "deployments.service"], environ)
         for name in listed_names():
             family.wait_for(service, f"{home.prefect_url}/api/deployments/name/hedging-session/{name}", 60)
         say("deployments   " + ", ".join(deployment_names(home)))

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import time
 from pathlib import Path
 from typing import Any, cast
 
+import httpx
 import yaml
 from prefect import serve
 from prefect.deployments.runner import RunnerDeployment
@@ -17,9 +20,11 @@ from prefect.schedules import Cron
 
 from core.errors import ConfigurationError
 from flows.hedging_session import hedging_session
+from store.home import Home
 
 FLOWS = {"flows/hedging_session.py:hedging_session": hedging_session}
 SESSIONS_MAX = 50
+_TRIES = 1200
 
 
 def listed(path: Path) -> list[dict[str, Any]]:
@@ -54,10 +59,21 @@ def build(deployment: dict[str, Any]) -> RunnerDeployment:
     )
 
 
+def _wait_for_server(home: Home) -> None:
+    """Started beside the server, this process has imported everything by the time the server answers."""
+    with httpx.Client(trust_env=False, timeout=2.0) as client:
+        for _ in range(_TRIES):
+            with contextlib.suppress(httpx.HTTPError):
+                if client.get(f"{home.prefect_url}/api/health").is_success:
+                    return
+            time.sleep(0.1)  # noqa: TID251
+
+
 def main() -> None:
     """Serve until SIGTERM; running sessions are cancelled gracefully."""
     path = Path(__file__).resolve().parent.parent / "prefect.yaml"
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+        _wait_for_server(Home.from_env(os.environ))
         serve(
             *(build(d) for d in listed(path)), limit=SESSIONS_MAX, pause_on_shutdown=False, print_starting_message=False
         )

@@ -23,7 +23,6 @@ from core.pair import Done, Halt, PairStatus
 from core.plan import Nothing, NothingCode, PairPlan, plan_pair
 from core.risk import Approved, Refused, RiskDecision, Severity
 from flows.accounts import accounts_for
-from flows.report import write_report
 from flows.wiring import create_session, home, open_desk, open_home_store
 from store import Session, SessionStatus, Store
 from store.requests import SessionRequest
@@ -285,6 +284,8 @@ async def _put_on_record(store: Store, session_id: str, at: datetime) -> str:
     """Seal the ended session into the results, write its report, and say that both are there."""
 
     def seal() -> str:
+        from flows.report import write_report
+
         store.seal(session_id)
         store.load()
         return str(write_report(home(), session_id))

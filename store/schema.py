@@ -11,16 +11,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from core.errors import ConfigurationError
 from store.engine import sqlite_file, writing_engine
 from store.writer import typed_error
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 HEAD = "0001"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -38,11 +39,6 @@ def upgrade(url: str) -> None:
             _upgrade(engine, url)
     except DBAPIError as error:
         raise typed_error(error) from error
-    except CommandError as error:
-        raise ConfigurationError(
-            f"the operational store cannot be brought to schema {HEAD} ({error}): install the version that made it",
-            field="url",
-        ) from error
     finally:
         engine.dispose()
 
@@ -57,6 +53,8 @@ def revision(engine: Engine) -> str | None:
 
 def alembic_config(url: str) -> Config:
     """Return alembic's configuration without any file of its own: `alembic.command.check(alembic_config(url))`."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["url"] = url
@@ -64,12 +62,22 @@ def alembic_config(url: str) -> Config:
 
 
 def _upgrade(engine: Engine, url: str) -> None:
+    # Imported only when there is something to upgrade: every start of every process would pay for it.
+    from alembic import command
+    from alembic.util import CommandError
+
     with _alone(url), engine.connect() as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         config = alembic_config(url)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise ConfigurationError(
+                f"the operational store cannot be brought to schema {HEAD} ({error}): install the version that made it",
+                field="url",
+            ) from error
 
 
 @contextmanager
