@@ -18,7 +18,7 @@ from rich.table import Table
 
 from connectors.settings import Environment
 from core.errors import InvalidSessionStatus, RequestRefused
-from store import CommandKind, Session, SessionStatus, Store, open_store
+from store import BreachAction, CommandKind, Session, SessionStatus, Store, open_store
 from store.home import Home
 from store.requests import parse_request
 
@@ -102,6 +102,36 @@ def resume(session_id: str) -> None:
 def stop(session_id: str) -> None:
     """Wind down to flat and settle."""
     _ask(session_id, CommandKind.STOP)
+
+
+@app.command()
+def breaches(session_id: str) -> None:
+    """List a session's risk breaches as JSON, open ones last."""
+    with _store() as store:
+        store.reads.session(session_id)
+        found = sorted(store.reads.breaches(session_id), key=lambda b: (b.is_open, b.created_at))
+    rows = [
+        {
+            "breachId": b.breach_id, "category": b.category, "severity": b.severity.value, "details": dict(b.details),
+            "createdAt": b.created_at.isoformat(timespec="seconds"), "open": b.is_open,
+        }
+        for b in found
+    ]  # fmt: skip
+    typer.echo(json.dumps(rows, indent=2, default=str))
+
+
+@app.command()
+def acknowledge(
+    session_id: str,
+    breach_id: str,
+    action: Annotated[BreachAction, typer.Option(help="What was decided.")] = BreachAction.RESOLVE,
+    comment: Annotated[str | None, typer.Option(help="Why.")] = None,
+) -> None:
+    """Acknowledge a breach; a critical one keeps a session from being resumed until then."""
+    with _store() as store:
+        now = datetime.now(UTC)  # noqa: TID251
+        store.journal.acknowledge_breach.now(session_id, breach_id, action, at=now, comment=comment)
+    typer.echo(f"breach {breach_id}: {action}")
 
 
 def summary(session: Session) -> dict[str, Any]:
