@@ -31,7 +31,13 @@ Seconds = Annotated[float, Number, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        field_title_generator=lambda name, _: name.replace("_", " ").capitalize(),
+    )
 
 
 class PriceRange(_Document):
@@ -141,7 +147,9 @@ def refusal(error: ValidationError) -> RequestRefused:
     for item in items:
         field = _field(item)
         given = "" if item["type"] in ("missing", "goal") else f" (given: {str(item['input'])[:40]!r})"
-        problems.append(f"{field}: {item['msg'].removeprefix('Value error, ')}{given}")
+        unknown = item["type"] == "extra_forbidden"
+        message = "not a known field" if unknown else item["msg"].removeprefix("Value error, ")
+        problems.append(f"{field}: {message}{given}")
     first = _field(items[0])
     kind = InvalidStrategy if first.startswith("strategy.") else RequestRefused
     return kind("; ".join(problems), field=first)
