@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +26,8 @@ class Picture:
 
     session: Session
     last_sequence: int = 0
-    net: deque[float] = field(default_factory=lambda: deque(maxlen=60))
+    net: Decimal = Decimal(0)
+    peaks: deque[float] = field(default_factory=lambda: deque(maxlen=48))
     positions: dict[str, str] = field(default_factory=dict)
     decisions: deque[str] = field(default_factory=lambda: deque(maxlen=5))
     is_on_record: bool = False
@@ -37,7 +37,8 @@ class Picture:
         payload = event.payload
         self.last_sequence = event.sequence
         if event.type == "metrics_update":
-            self.net.append(float(str(payload["netPosition"])))
+            self.net = Decimal(str(payload["netPosition"]))
+            self.peaks.append(float(str(payload["netPeakUsd"])))
             self.positions = {str(k): str(v) for k, v in dict(payload["positions"]).items()}  # type: ignore[call-overload]
         elif event.type == "settled":
             self.is_on_record = True
@@ -99,11 +100,10 @@ def _has_ended(picture: Picture) -> bool:
 def _line(picture: Picture) -> str:
     totals, target = picture.session.totals, picture.session.volume_target
     goal = f" of {target:,.0f}" if target else ""
-    net = picture.net[-1] if picture.net else 0.0
     last = picture.decisions[-1] if picture.decisions else "starting"
     return (
-        f"{picture.session.status.value:<9} volume {totals.volume_generated:,.0f}{goal} USD | net delta {net:+.4f} | "
-        f"pairs {totals.pairs_filled} | PnL {totals.pnl:+,.4f} | {last}"
+        f"{picture.session.status.value:<9} volume {totals.volume_generated:,.0f}{goal} USD | "
+        f"net delta {picture.net:+.4f} | pairs {totals.pairs_filled} | PnL {totals.pnl:+,.4f} | {last}"
     )
 
 
@@ -111,17 +111,24 @@ def _render(picture: Picture) -> RenderableType:
     totals, target = picture.session.totals, picture.session.volume_target or Decimal(0)
     table = Table.grid(padding=(0, 2))
     table.add_row("status", Text(picture.session.status.value, style="bold"))
-    done = float(totals.volume_generated / target) if target else 0.0
-    bar = ProgressBar(total=1.0, completed=min(done, 1.0), width=40)
-    table.add_row("volume", Group(bar, Text(f"{totals.volume_generated:,.2f} of {target:,.2f} USD")))
-    net = picture.net[-1] if picture.net else 0.0
-    table.add_row("net delta", f"{net:+.4f}  {sparkline(list(picture.net))}")
+    table.add_row("volume", _bar(totals.volume_generated, target))
+    table.add_row("net delta", f"{picture.net:+.4f} {picture.session.symbol.partition('/')[0]}")
+    peak = f"{picture.peaks[-1]:,.0f} USD" if picture.peaks else ""
+    table.add_row("leg exposure", f"{sparkline(list(picture.peaks))} {peak}")
     held = "  ".join(f"{name} {quantity}" for name, quantity in picture.positions.items())
     table.add_row("positions", held or "flat")
     table.add_row("pairs", f"{totals.pairs_filled} filled, {totals.pairs_unwound} unwound")
     table.add_row("PnL", f"{totals.pnl:+,.4f} USD (fees {totals.fees:,.4f}, funding {totals.funding:+,.4f})")
     table.add_row("decisions", Text("\n".join(reversed(picture.decisions)) or "starting", style="dim"))
     return table
+
+
+def _bar(volume: Decimal, target: Decimal, width: int = 40) -> Text:
+    if not target:
+        return Text(f"{volume:,.2f} USD")
+    done = min(width, int(volume / target * width))
+    bar = Text("━" * done, style="green") + Text("─" * (width - done), style="dim")
+    return bar + Text(f"  {volume:,.2f} of {target:,.2f} USD")
 
 
 def sparkline(values: list[float]) -> str:

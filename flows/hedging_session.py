@@ -182,7 +182,7 @@ async def account_for(desk: Desk, course: Course, heart: Heart, end: PairEnd, re
         "pairId": plan.pair_id, "sequence": plan.sequence, "status": reconciled.status.value,
         "volume": str(result.volume), "text": course.last_decision,
     })  # fmt: skip
-    await publish(desk, course)
+    await publish(desk, course, net_peak_usd=result.max_net_exposure_usd)
 
 
 async def _refused(desk: Desk, course: Course, heart: Heart, decision: Refused) -> None:

@@ -28,7 +28,7 @@ from tasks.course import Course
 from tasks.desk import Desk
 from tasks.money import tally
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("hedging.publish")
 
 
 class Board:
@@ -99,10 +99,12 @@ class Board:
             _log.warning("Prefect does not take artifacts now (%s); the session goes on", type(error).__name__)
 
 
-async def publish(desk: Desk, course: Course) -> None:
+async def publish(desk: Desk, course: Course, *, net_peak_usd: Decimal = ZERO) -> None:
     """Write the session's totals and append a metrics event; the store's events are gapless and replayable.
 
     While an open position cannot be valued nothing is written: old totals are better than wrong ones.
+
+    net_peak_usd: the largest unhedged notional of the pair just done.
     """
     try:
         sums = tally(desk)
@@ -119,6 +121,7 @@ async def publish(desk: Desk, course: Course) -> None:
         "pairsFilled": totals.pairs_filled, "pairsUnwound": totals.pairs_unwound,
         "positions": {name: str(q) for name, q in desk.positions.items()},
         "lastDecision": course.last_decision,
+        "netPeakUsd": str(net_peak_usd),
     })  # fmt: skip
 
 
