@@ -56,7 +56,7 @@ def cheapest_repair(scene: Scene) -> Repair | None:
         return None
     redo = _redo_cost(scene)
     # At equal cost the larger size: what is taken back has been paid for and counts for nothing.
-    cost, size = min(options, key=lambda o: (o[0] + redo * (scene.state.plan.quantity - o[1]), -o[1]))
+    cost, size = min(options, key=lambda o: (o[0] + redo * abs(scene.state.plan.quantity - o[1]), -o[1]))
     return Repair(size, cost, _moves(scene.state, size), _ways_out(scene, options))
 
 
@@ -76,14 +76,20 @@ def resting_intent(scene: Scene, move: Move) -> OrderIntent:
 
 
 def _sizes(state: PairState) -> list[Decimal]:
-    """Hedged sizes worth considering: on the common lot, between nothing and the planned quantity."""
+    """Hedged sizes worth considering: on the common lot, between nothing and the planned quantity.
+
+    Beyond these only where the venues' minimums leave no way between them (a small pair that filled in part): a little
+    more than planned, or a little of the opposite, is hedged and can be closed later; a lone remainder is neither.
+    """
     plan, lot = state.plan, state.lot
     found = {ZERO, plan.quantity}
     for leg in plan.legs:
         at, least = state.hedged(leg), _least_quantity(state, leg)
         for around in (at, at - least, at + least):
             found |= {floor_to(around, lot), ceil_to(around, lot)}
-    return sorted(size for size in found if 0 <= size <= plan.quantity)
+    within = [size for size in found if 0 <= size <= plan.quantity]
+    possible = any(all(_is_tradable(state, move) for move in _moves(state, size)) for size in within)
+    return sorted(within if possible else found)
 
 
 def _moves(state: PairState, size: Decimal) -> tuple[Move, ...]:
@@ -119,7 +125,7 @@ def _move_cost(scene: Scene, move: Move) -> Decimal | None:
 
 
 def _redo_cost(scene: Scene) -> Decimal:
-    """Quote units per base unit that trading both legs anew would cost: what a size below the plan leaves to do."""
+    """Quote units per base unit that trading both legs anew would cost: what another size than planned leaves to do."""
     cost = ZERO
     for leg in scene.state.plan.legs:
         book = scene.facts.books.get(leg.account.account_id)
@@ -129,8 +135,17 @@ def _redo_cost(scene: Scene) -> Decimal:
 
 
 def _is_tradable(state: PairState, move: Move) -> bool:
-    on_grid = is_multiple(move.quantity, move.leg.market.lot)
-    return on_grid and move.quantity >= _least_quantity(state, move.leg)
+    market = move.leg.market
+    least = _least_quantity(state, move.leg)
+    if market.reduce_only_ignores_min_notional and _is_reducing(state, move):
+        least = max(market.lot, market.min_quantity)
+    return is_multiple(move.quantity, market.lot) and move.quantity >= least
+
+
+def _is_reducing(state: PairState, move: Move) -> bool:
+    """A closing leg reduces up to the planned quantity; what is taken back, or goes beyond, opens."""
+    ends_at = state.hedged(move.leg) + move.quantity
+    return move.leg.reduce_only and move.side is move.leg.side and ends_at <= state.plan.quantity
 
 
 def _least_quantity(state: PairState, leg: LegPlan) -> Decimal:
@@ -161,7 +176,7 @@ def _intent(scene: Scene, move: Move, price: Decimal, kind: OrderType, time_in_f
         quantity=move.quantity,
         price=price,
         reference_price=scene.state.arrival_mid(move.leg),
-        reduce_only=move.leg.reduce_only and move.side is move.leg.side,
+        reduce_only=_is_reducing(scene.state, move),
         created_at=now,
         valid_until=now + timedelta(seconds=scene.policy.validity_s),
     )

@@ -138,7 +138,7 @@ def _repair(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
     if repair is None:
         patience = state.started_at + timedelta(seconds=policy.max_leg_delay_s + policy.unknown_bound_s)
         if facts.now > patience:
-            return Halt(state.net, "no book on which the lone leg could be hedged or taken back")
+            return Halt(state.net, "no order that the venues take now could hedge the lone leg or take it back")
         return Wait(facts.now + timedelta(seconds=policy.ask_after_s / 4))
     intents = tuple(taking_intent(scene, move) for move in repair.moves)
     return Place(intents, f"even the legs out at {repair.size} for about {repair.cost:.4f} quote", repair.costs)

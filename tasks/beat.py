@@ -40,7 +40,8 @@ class Heart:
         await self._obey()
         if self._due("margin", MARGIN_EVERY_S):
             await desk.refresh_margins()
-        if self._due("positions", POSITIONS_EVERY_S):
+        in_flight = any(not order.status.is_final for order in desk.working.values())
+        if not in_flight and self._due("positions", POSITIONS_EVERY_S):
             await self._compare_positions()
         if self._due("funding", FUNDING_EVERY_S):
             await self._read_funding()

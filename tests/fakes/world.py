@@ -42,7 +42,11 @@ def market(venue: Venue) -> Market:
 
 
 def request_document(accounts: Sequence[str] = ("a", "b"), **changes: object) -> dict[str, object]:
-    """A request for a small session; changes replace top-level fields, primary and fallback the order types."""
+    """A request for a small session; changes replace top-level fields.
+
+    primary and fallback are the order types, interval the seconds between pairs.
+    """
+    shortest, longest = changes.pop("interval", (1, 3))  # type: ignore[misc]
     order_types = {"primary": changes.pop("primary", "market"), "fallback": changes.pop("fallback", "market")}
     document: dict[str, object] = {
         "name": "a session",
@@ -52,7 +56,7 @@ def request_document(accounts: Sequence[str] = ("a", "b"), **changes: object) ->
             "symbol": "ETH/USD",
             "volumeDistribution": "equal",
             "priceRange": {"min": "0.0001", "max": "0.001"},
-            "timing": {"minInterval": 1, "maxInterval": 3, "orderSize": {"min": 100, "max": 500}},
+            "timing": {"minInterval": shortest, "maxInterval": longest, "orderSize": {"min": 100, "max": 500}},
             "riskLimits": {"maxPositionSize": "0.4", "stopLossThreshold": "0.05", "maxSlippage": "0.005"},
             "orderTypes": order_types,
         },
@@ -72,6 +76,12 @@ class QuietBoard:
     async def state(self, name: str) -> None:
         """Remember it."""
         self.states.append(name)
+
+    async def pairs(self, pairs: Sequence[Pair]) -> None:
+        """Nothing to draw."""
+
+    async def summary(self, markdown: str) -> None:
+        """Nothing to draw."""
 
 
 @dataclass

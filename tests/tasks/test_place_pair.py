@@ -14,6 +14,7 @@ from core.ids import client_order_id
 from core.instrument import Venue
 from core.order import NeverSent, OrderIntent, OrderStatus, OrderType, Side, TimeInForce, apply
 from core.pair import Done, Halt, PairStatus
+from core.plan import Purpose
 from store.records import JournalEntry, NewPair, NewSession
 from tasks.desk import Desk
 from tasks.place_pair import PairEnd, open_pair
@@ -148,6 +149,22 @@ async def test_uneven_leg_is_evened_out(world: World) -> None:
     end = await place(world)
     assert status_of(end) in (PairStatus.FILLED, PairStatus.UNWOUND)
     assert sum(world.positions.values()) == 0
+
+
+async def test_remainder_below_both_minimums_is_hedged_a_little_beyond_the_plan(world: World) -> None:
+    """Closing 0.007: 0.003 bought back, nothing sold. Neither 0.004 nor 0.003 is worth the 10 USD a venue wants."""
+    desk = world.desk()
+    assert status_of(await open_pair(desk, world.plan("0.007"), {})) is PairStatus.FILLED
+    desk.put_down()
+    world.venues["a"].script(Script(share=D("0.43")), WHOLE)
+    world.venues["b"].script(NOTHING, WHOLE)
+    plan = world.plan("0.007", buy="b", sell="a", sequence=2, purpose=Purpose.CLOSE)
+    end = await open_pair(desk, plan, {})
+    assert status_of(end) is PairStatus.FILLED
+    assert sum(world.positions.values()) == 0
+    beyond = [o.intent for o in end.state.orders[2:] if o.intent.quantity > D("0.004")]
+    assert beyond
+    assert not any(intent.reduce_only for intent in beyond if intent.account_id == "a")
 
 
 async def test_lone_leg_is_taken_back_where_the_other_venue_has_become_dear(world: World) -> None:
