@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ def run(*, volume: float, seed: int, keep: bool, primary: str) -> int:
     home, console = Home.from_env(os.environ), Console()
     request = parse_request(demo_request(volume, primary))
     began = time.monotonic()
+    # Being told to end is an ordinary end: what was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     family = start(home, seed=seed, speed=1.0, say=lambda text: console.print(text, highlight=False))
     try:
         with open_store(home.path) as store:

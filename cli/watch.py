@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from rich.console import Console, RenderableType
@@ -17,6 +18,7 @@ from store import Event, Session, SessionStatus, Store
 
 POLL_S = 0.25
 LINE_EVERY_S = 5.0
+ABANDONED_S = 10.0
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -31,6 +33,7 @@ class Picture:
     positions: dict[str, str] = field(default_factory=dict)
     decisions: deque[str] = field(default_factory=lambda: deque(maxlen=5))
     is_on_record: bool = False
+    driven_at: float = field(default_factory=time.monotonic)
 
     def take(self, event: Event) -> None:
         """Learn from one event."""
@@ -84,6 +87,10 @@ def _updates(
         yield
         if _has_ended(picture):
             return
+        if _is_abandoned(store, picture):
+            picture.decisions.append("its run has ended without an end; run the session again to go on where it stands")
+            yield
+            return
         sleep(POLL_S)
 
 
@@ -95,6 +102,16 @@ def _has_ended(picture: Picture) -> bool:
     return session.status is SessionStatus.FAILED or (
         session.status_reason is not None and session.started_at is not None
     )
+
+
+def _is_abandoned(store: Store, picture: Picture) -> bool:
+    """Nobody has held the session's lease for a while: its run died, or could not even write down why it stopped."""
+    if picture.session.status not in (SessionStatus.ACTIVE, SessionStatus.PAUSED):
+        return False
+    lease = store.reads.lease(f"session:{picture.session.session_id}")
+    if lease is not None and lease.expires_at > datetime.now(UTC) - timedelta(seconds=ABANDONED_S):  # noqa: TID251
+        picture.driven_at = time.monotonic()
+    return time.monotonic() - picture.driven_at > ABANDONED_S
 
 
 def _line(picture: Picture) -> str:

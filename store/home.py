@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from core.errors import ConfigurationError
 
 PORT_BASE_DEFAULT = 7100
 PREFECT_PORT_DEFAULT = 4200
+FREE_BYTES_MIN = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,21 @@ class Home:
             for folder in (self.path, self.reports, self.logs, self.prefect, self.running.parent):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             probe = self.path / ".writable"
-            probe.write_bytes(os.urandom(4096))
+            probe.write_bytes(b"can this be written?")
             probe.unlink()
+            free = shutil.disk_usage(self.path).free
         except OSError as error:
             raise ConfigurationError(
                 f"cannot write to the data folder {self.path}: {error.strerror}; "
                 "free some space or point HEDGE_HOME to a folder on another disk",
                 field="HEDGE_HOME",
             ) from None
+        if free < FREE_BYTES_MIN:
+            raise ConfigurationError(
+                f"only {free / 1e6:.0f} MB are free for the data folder {self.path}, {FREE_BYTES_MIN / 1e6:.0f} MB are "
+                "needed to start; free some space or point HEDGE_HOME to a folder on another disk",
+                field="HEDGE_HOME",
+            )
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:
