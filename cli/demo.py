@@ -20,7 +20,7 @@ from connectors.settings import Environment
 from deployments.local import start
 from deployments.runs import start_run
 from flows.wiring import create_session
-from store import Session, SessionStatus, open_store
+from store import Session, SessionStatus, StoreError, open_store
 from store.home import Home
 from store.requests import parse_request
 from store.results import session_fills
@@ -52,6 +52,8 @@ def run(*, volume: float, seed: int, keep: bool, primary: str) -> int:
             store.journal.set_flow_run.now(session.session_id, run_id)
             console.print(f"ready in {time.monotonic() - began:.1f} s; session {session.session_id}", highlight=False)
             session = watch(store, session.session_id, console, timeout_s=TIMEOUT_S)
+        if not session.status.is_final:
+            console.print(f"the session did not end; what its run said last is in {home.logs / 'service.log'}")
         checks = verify(home, session)
     finally:
         if keep:
@@ -117,7 +119,10 @@ def _reconciled(home: Home, session: Session, state: dict[str, Any]) -> Check:
         for account in truth["accounts"].values()
         for fill in account["fills"]
     )
-    ours = Counter(session_fills(home.path, session.session_id))
+    try:
+        ours = Counter(session_fills(home.path, session.session_id))
+    except StoreError as error:
+        return Check("reconciled fill by fill", False, str(error))
     own = sum(int(truth["self_trades"]) for truth in state["venues"].values())
     found = f"{sum(ours.values())} fills in the results, {sum(theirs.values())} at the venues, {own} own matches"
     return Check("reconciled fill by fill", ours == theirs and own == 0, found)

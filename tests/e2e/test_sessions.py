@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from decimal import Decimal
 import pytest
 
 from store.results import session_fills, session_rows
-from tests.e2e.conftest import Installation, hedge, kill
+from tests.e2e.conftest import Installation, hedge, kill, small_request
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -171,6 +172,23 @@ def test_prefect_deployment_run_without_parameters_runs_the_listed_session(insta
 
     session_id = installation.wait(new, "the run created its session")
     assert installation.ended(session_id, 180).status.value == "completed"
+    assert_clean(installation, session_id)
+
+
+def test_prefect_deployment_run_takes_a_request_as_parameter(installation: Installation) -> None:
+    request = json.dumps(small_request(name="by parameter", volumeTarget=400))
+    arguments = ("deployment", "run", "hedging-session/sandbox", "--param", f"request={request}")
+    done = prefect_command(installation, *arguments)
+    assert done.returncode == 0, done.stderr
+
+    def new() -> str | None:
+        found = [s for s in installation.store.reads.sessions() if s.name == "by parameter"]
+        return found[0].session_id if found else None
+
+    session_id = installation.wait(new, "the run created its session")
+    ended = installation.ended(session_id)
+    assert ended.status.value == "completed", ended.status_reason
+    assert ended.totals.volume_generated >= 400
     assert_clean(installation, session_id)
 
 
