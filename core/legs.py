@@ -113,8 +113,7 @@ def _move_cost(scene: Scene, move: Move) -> Decimal | None:
     book = scene.facts.books.get(move.leg.account.account_id)
     if book is None or book.mid is None or not _is_tradable(state, move):
         return None
-    refusals = sum(o.status is OrderStatus.REJECTED and o.intent.side is move.side for o in state.of(move.leg))
-    if refusals >= scene.policy.refusals_max:
+    if _refusals(scene, move) >= scene.policy.refusals_max:
         return None
     bound = marketable_price(market, book.mid, move.side, scene.policy.max_slippage + scene.slack)
     walk = book.walk(move.side, move.quantity, bound)
@@ -122,6 +121,13 @@ def _move_cost(scene: Scene, move: Move) -> Decimal | None:
         return None
     against_arrival = (walk.average - state.arrival_mid(move.leg)) * move.side.sign * move.quantity
     return against_arrival + walk.average * move.quantity * market.taker_fee
+
+
+def _refusals(scene: Scene, move: Move) -> int:
+    """How often such a trade was refused lately; an older refusal (pace, a lost connection) need not hold any more."""
+    since = scene.facts.now - timedelta(seconds=scene.policy.max_leg_delay_s)
+    refused = (o.intent for o in scene.state.of(move.leg) if o.status is OrderStatus.REJECTED)
+    return sum(i.side is move.side and i.created_at > since for i in refused)
 
 
 def _redo_cost(scene: Scene) -> Decimal:

@@ -34,7 +34,9 @@ class PairPolicy:
     ask_after_s: how long an order may be silent before the venue is asked. proof_after_s: how long after an
     order's validity ended a "no such order" proves that it never arrived. rest_s: how long resting legs wait
     for a first fill. max_leg_delay_s: after this the slippage bound of a repair is widened by `urgency`.
-    unknown_bound_s: how long an unknown outcome may stay unknown before the pair halts.
+    unknown_bound_s: how long an unknown outcome may stay unknown before the pair halts. repairs_max: orders after the
+    first two before the pair halts; retries_max: those that it may have in all, one per unknown bound once halted.
+    refusals_max: refusals of a trade within max_leg_delay_s after which it is not tried for the moment.
     """
 
     max_slippage: Decimal
@@ -48,6 +50,7 @@ class PairPolicy:
     unknown_bound_s: float = 60.0
     urgency: Decimal = Decimal(3)
     repairs_max: int = 8
+    retries_max: int = 90
     refusals_max: int = 2
 
 

@@ -126,7 +126,7 @@ def _take_after_rest(state: PairState, facts: PairFacts, policy: PairPolicy) -> 
 def _repair(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
     """Bring uneven legs to one hedged size: the cheapest size that both venues' rules can reach from here."""
     repairs = len(state.orders) - len(state.plan.legs)
-    if repairs >= policy.repairs_max:
+    if repairs >= policy.repairs_max and not _may_retry(state, repairs, facts.now, policy):
         return Halt(state.net, f"{repairs} more orders did not even the legs out")
     late = (facts.now - state.started_at).total_seconds() > policy.max_leg_delay_s
     slack = policy.max_slippage * ((policy.urgency if late else 1) - 1)
@@ -142,6 +142,12 @@ def _repair(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
         return Wait(facts.now + timedelta(seconds=policy.ask_after_s / 4))
     intents = tuple(taking_intent(scene, move) for move in repair.moves)
     return Place(intents, f"even the legs out at {repair.size} for about {repair.cost:.4f} quote", repair.costs)
+
+
+def _may_retry(state: PairState, repairs: int, now: datetime, policy: PairPolicy) -> bool:
+    """A halted pair gets one more repair whenever the unknown bound has passed: its venue may be back by then."""
+    last = max(order.intent.created_at for order in state.orders)
+    return repairs < policy.retries_max and now >= last + timedelta(seconds=policy.unknown_bound_s)
 
 
 def _repair_due(state: PairState, policy: PairPolicy) -> datetime:
