@@ -23,6 +23,7 @@ from core.pair import Done, Halt, PairStatus
 from core.plan import Nothing, NothingCode, PairPlan, plan_pair
 from core.risk import Approved, Refused, RiskDecision, Severity
 from flows.accounts import accounts_for
+from flows.record import is_driven, put_on_record, record_what_ended, write_results
 from flows.wiring import create_session, home, open_desk, open_home_store
 from store import Session, SessionStatus, Store
 from store.requests import SessionRequest
@@ -60,13 +61,15 @@ async def hedging_session(
     accounts_for(environment, home(), os.environ)
     store = open_home_store()
     try:
+        await record_what_ended(store)
         session = _claim(store, environment, session_id, request)
         await store.journal.set_flow_run(session.session_id, str(flow_run.id or "local"))
         try:
             async with open_desk(store, session.session_id, environment) as desk:
                 sit_down(desk)
-                return await run_session(desk, session)
-        except (HedgeError, asyncio.CancelledError) as error:
+                # Read again: while this run waited for the lease, another one may have driven the session.
+                return await run_session(desk, store.reads.session(session.session_id))
+        except (Exception, asyncio.CancelledError) as error:
             await _note_failure(store, session.session_id, error)
             raise
     finally:
@@ -80,7 +83,8 @@ def _claim(
         return store.reads.session(session_id)
     if request is None:
         raise ConfigurationError("give either a session_id or a request", field="request")
-    return create_session(store, request, environment, home(), os.environ)
+    # The run's own id, so that a run that Prefect starts again goes on with its session and makes no second one.
+    return create_session(store, request, environment, home(), os.environ, session_id=flow_run.id)
 
 
 async def run_session(desk: Desk, session: Session) -> dict[str, Any]:
@@ -143,7 +147,7 @@ def _plan(desk: Desk, course: Course) -> PairPlan | Nothing:
 
 
 async def _turn(desk: Desk, course: Course, heart: Heart, plan: PairPlan) -> bool:
-    """Take one plan through gate, venues and reconciliation; False when the gate refused it."""
+    """Take one plan through gate, venues and reconciliation; False when nothing came of it and a moment must pass."""
     decision: RiskDecision = await check_risk(plan, course.naked_usd_seconds)
     if isinstance(decision, Refused):
         await _refused(desk, course, heart, decision)
@@ -153,7 +157,8 @@ async def _turn(desk: Desk, course: Course, heart: Heart, plan: PairPlan) -> boo
     end = await place_pair(decision, _decision_document(decision))
     reconciled = await reconcile_fills(end)
     await account_for(desk, course, heart, end, reconciled)
-    return True
+    # Winding down has no pace of its own: after a pair that filled nothing it waits as after a refusal.
+    return course.closing is None or reconciled.status is PairStatus.FILLED
 
 
 async def account_for(desk: Desk, course: Course, heart: Heart, end: PairEnd, reconciled: Reconciled) -> None:
@@ -265,13 +270,14 @@ async def _finish(desk: Desk, course: Course, board: Board) -> dict[str, Any]:
     if not settlement.is_clean:
         raise SessionHalted(f"not flat at the end: {_left_over(settlement)}", **_exposure(desk))
     await publish(desk, course)
+    await desk.renew_lease()
     now = desk.now()
     await desk.store.journal.set_session_status(
         desk.session_id, (SessionStatus.ACTIVE, SessionStatus.PAUSED), SessionStatus.COMPLETED,
         at=now, reason=course.closing or "the volume target is reached",
     )  # fmt: skip
     await say(desk, "status", "session_update", {"status": "completed"})
-    report = await _put_on_record(desk.store, desk.session_id, desk.now())
+    report = await put_on_record(desk.store, desk.session_id, desk.now())
     pairs = desk.store.reads.pairs(desk.session_id, limit=1000)
     await board.progress(desk, course)
     await board.pairs(pairs)
@@ -280,40 +286,37 @@ async def _finish(desk: Desk, course: Course, board: Board) -> dict[str, Any]:
     return summary
 
 
-async def _put_on_record(store: Store, session_id: str, at: datetime) -> str:
-    """Seal the ended session into the results, write its report, and say that both are there."""
-
-    def seal() -> str:
-        from flows.report import write_report
-
-        store.seal(session_id)
-        store.load()
-        return str(write_report(home(), session_id))
-
-    report = await asyncio.to_thread(seal)
-    await store.journal.append_event(
-        session_id, at=at, channel="status", type="settled", payload={"report": report}
-    )  # fmt: skip
-    return report
-
-
 async def _note_failure(store: Store, session_id: str, error: BaseException) -> None:
-    """A session that has not traded failed; one that has stays open, so that running it again recovers it."""
+    """Write why a run ended early: untraded, the session failed; halted, it is paused; else it stays as it is.
+
+    Whatever has traded stays open, so that running it again takes it up. What another run drives is left alone.
+    """
     session = store.reads.session(session_id)
     now = datetime.now(tz=session.created_at.tzinfo)  # noqa: TID251
-    reason = f"{getattr(error, 'code', 'CANCELLED')}: {error}"[:1000]
-    if session.status.is_final or isinstance(error, LeaseLost):
+    if session.status.is_final or isinstance(error, LeaseLost) or is_driven(store, session_id, now):
         return
-    traded = bool(store.reads.orders_of_session(session_id))
-    final = SessionStatus.FAILED if not traded or isinstance(error, SessionHalted) else session.status
-    keep_open = final is not SessionStatus.FAILED
-    await store.journal.set_session_status(session_id, (session.status,), final, at=now, reason=reason)
+    status = session.status
+    if not store.reads.orders_of_session(session_id):
+        status = SessionStatus.FAILED
+    elif isinstance(error, SessionHalted):
+        status = SessionStatus.PAUSED
+    reason = _reason(error)
+    await store.journal.set_session_status(session_id, (session.status,), status, at=now, reason=reason)
     await store.journal.append_event(
         session_id, at=now, channel="status", type="session_update",
-        payload={"status": final.value, "reason": reason, "recoverable": keep_open},
+        payload={"status": status.value, "reason": reason, "recoverable": not status.is_final},
     )  # fmt: skip
-    if traded and not keep_open:
-        await _put_on_record(store, session_id, now)
+    if isinstance(error, SessionHalted) and not status.is_final:
+        await write_results(store, session_id)
+
+
+def _reason(error: BaseException) -> str:
+    """Say what ended a run; the text of an error that nobody foresaw may hold anything, so only its kind is kept."""
+    if isinstance(error, HedgeError):
+        return f"{error.code}: {error}"[:1000]
+    if isinstance(error, asyncio.CancelledError):
+        return "CANCELLED: the run was cancelled"
+    return f"{HedgeError.code}: {type(error).__name__}; see the run's log"
 
 
 def _listen_for_cancel(course: Course) -> None:

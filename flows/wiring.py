@@ -37,16 +37,20 @@ def home() -> Home:
 
 
 def create_session(
-    store: Store, request: SessionRequest, environment: Environment, home_: Home, environ: Mapping[str, str]
-) -> Session:
-    """Write a pending session from a request; raises the error that names what is wrong with it. Never trades."""
+    store: Store, request: SessionRequest, environment: Environment, home_: Home, environ: Mapping[str, str],
+    *, session_id: str | None = None,
+) -> Session:  # fmt: skip
+    """Write a pending session from a request; raises the error that names what is wrong with it. Never trades.
+
+    A session that exists with the given id is returned as it stands; without one the session gets an id of its own.
+    """
     validate(request.to_strategy())
     validate_goal(request.to_goal())
     known = accounts_for(environment, home_, environ)
     chosen = choose(known, request.accounts)
     check_accounts([a.ref for a in chosen.values()])
     now = datetime.now(UTC)  # noqa: TID251
-    session_id = str(uuid.uuid4())
+    session_id = session_id or str(uuid.uuid4())
     seed = request.seed if request.seed is not None else random.SystemRandom().randrange(2**31)
     return store.journal.create_session.now(
         NewSession(
