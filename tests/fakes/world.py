@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from connectors.settings import Environment, Outside
 from core.account import AccountRef
@@ -189,6 +191,14 @@ class World:
             assert order.status.is_final
         self.check_venues()
 
+    def check_completed_and_flat(self) -> None:
+        """What a green run promises: completed, flat at the venues, nothing resting, every execution in the journal."""
+        assert self.session.status is SessionStatus.COMPLETED
+        assert set(self.positions.values()) == {D(0)}
+        assert all(pair.outcome.completed_at is not None for pair in self.pairs)
+        assert not any(venue.resting for venue in self.venues.values())
+        self.check_journal()
+
     def check_venues(self) -> None:
         """Nothing that must never happen has happened."""
         for venue in self.venues.values():
@@ -199,7 +209,7 @@ def make_world(folder: Path, *, venues: dict[str, Venue] | None = None, seed: in
     """Open a store in a folder and write one pending session over fresh venues; close the store when done."""
     names = venues or {name: VENUES[name] for name in ("a", "b")}
     request = parse_request(request_document(list(names), **changes))
-    world = World(open_store(folder / "home"), request, seed=seed)
+    world = World(_fresh_store(folder / "home"), request, seed=seed)
     floors: dict[Venue, list[FakeVenue]] = {venue: [] for venue in Venue}
     for name, venue in names.items():
         ref = AccountRef(name, venue, "desk")
@@ -219,6 +229,20 @@ def make_world(folder: Path, *, venues: dict[str, Venue] | None = None, seed: in
         )
     )
     return world
+
+
+def _fresh_store(home: Path) -> Store:
+    """Open an empty store; its schema is made once and copied, since making it is what takes time."""
+    home.mkdir(parents=True)
+    (home / "hedge.db").write_bytes(_empty_database())
+    return open_store(home)
+
+
+@cache
+def _empty_database() -> bytes:
+    with TemporaryDirectory() as folder:
+        open_store(Path(folder)).close()
+        return (Path(folder) / "hedge.db").read_bytes()
 
 
 def _figures(fill: Fill) -> Fill:

@@ -1,15 +1,19 @@
-"""Prefect's test harness, started once and only for the tests that run a flow."""
+"""Worlds for whole sessions, and Prefect's test harness for the tests that run a real flow."""
 
 from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.fakes.world import World, make_world
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="module")
 def prefect_server() -> Iterator[None]:
     """A Prefect server with a database of its own, quiet: no heartbeats, no logs over the wire, no telemetry.
 
@@ -28,3 +32,20 @@ def prefect_server() -> Iterator[None]:
         with settings.temporary_settings(quiet), prefect_test_harness(server_startup_timeout=60):
             yield
         gc.collect()
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., World]]:
+    """Build worlds in folders of their own; the flow writes its report there too."""
+    made: list[World] = []
+
+    def build(**changes: Any) -> World:
+        folder = tmp_path / str(len(made))
+        made.append(make_world(folder, **changes))
+        monkeypatch.setenv("HEDGE_HOME", str(folder / "home"))
+        return made[-1]
+
+    yield build
+    for world in made:
+        world.store.close()
+        world.check_venues()
