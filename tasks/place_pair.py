@@ -61,6 +61,7 @@ from tasks.desk import Desk, current
 from tasks.options import STEP
 
 _STEPS_MAX = 10_000
+_CLOCKS_DIFFER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,8 @@ async def _place(desk: Desk, state: PairState, action: Place) -> PairState:
     except WireIdTaken:
         refused = {i.client_order_id for i in action.intents}
         return replace(state, refused_ids=state.refused_ids | refused)
+    # The disk may have taken its time; what is journalled and not sent is asked about by whoever drives next.
+    desk.require_lease()
     fresh = [r.order.intent for r in recorded if r.is_new]
     for known in recorded:
         order = known.order if known.is_new else _unsure(desk, known.order)
@@ -251,10 +254,26 @@ async def _enquire(desk: Desk, order: Order, policy: PairPolicy) -> OrderEvent |
         desk.notices.append(f"{intent.venue}: could not ask about {intent.client_order_id} ({error})")
         return None
     if isinstance(answer, NotFound):
-        if order.status is not OrderStatus.ACCEPTED and is_absent(order, answer.asked_at, policy):
-            return NeverSent(desk.now(), "the venue knows no such order, and it can no longer arrive")
-        return None
+        if order.status is OrderStatus.ACCEPTED or not is_absent(order, answer.asked_at, policy):
+            return None
+        if not await _has_no_executions(desk, intent):
+            return None
+        return NeverSent(desk.now(), "the venue knows no such order, and it can no longer arrive")
     return Reported(answer)
+
+
+async def _has_no_executions(desk: Desk, intent: OrderIntent) -> bool:
+    """Tell whether the venue lists no execution of an order: one that its order history is late with has some.
+
+    What is found is journalled and applied. False as well when the executions cannot be read.
+    """
+    since = intent.created_at - timedelta(seconds=_CLOCKS_DIFFER_S)
+    try:
+        await desk.note_fills(await desk.clients[intent.account_id].fills(intent.symbol, since))
+    except VenueError as error:
+        desk.notices.append(f"{intent.venue}: could not read executions of {intent.client_order_id} ({error})")
+        return False
+    return not any(f.client_order_id == intent.client_order_id for f in desk.fills)
 
 
 async def _cancel(desk: Desk, state: PairState, orders: Iterable[Order]) -> PairState:
