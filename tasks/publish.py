@@ -6,8 +6,10 @@ guarded here and none stands between two legs.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from uuid import UUID
 
@@ -30,6 +32,8 @@ from tasks.money import tally
 
 _log = logging.getLogger("hedging.publish")
 
+COURTESY_S = 3.0
+
 
 class Board:
     """What this run shows in Prefect. Everything it does may fail; it says so in the log once and goes on."""
@@ -44,7 +48,7 @@ class Board:
         if self._shown.get("share") == share:
             return
         self._shown["share"] = share
-        try:
+        async with self._courtesy():
             if self._progress_id is None:
                 self._progress_id = await acreate_progress_artifact(
                     progress=share, key="volume", description="Hedged volume against the target"
@@ -52,8 +56,6 @@ class Board:
             elif self._progress_id is not None:
                 await aupdate_progress_artifact(self._progress_id, progress=share)
             await self._rename(desk, share)
-        except Exception as error:  # noqa: BLE001  (a picture in Prefect is never worth a session)
-            self._complain(error)
 
     async def state(self, name: str) -> None:
         """Show the run as Running under another name, e.g. OperatorPaused."""
@@ -63,26 +65,19 @@ class Board:
         run_id = flow_run.id
         if run_id is None:
             return
-        try:
-            async with get_client() as client:
-                await client.set_flow_run_state(UUID(run_id), Running(name=name), force=True)
-        except Exception as error:  # noqa: BLE001
-            self._complain(error)
+        async with self._courtesy(), get_client() as client:
+            await client.set_flow_run_state(UUID(run_id), Running(name=name), force=True)
 
     async def pairs(self, pairs: Sequence[Pair]) -> None:
         """Show the pairs as a table."""
         rows = [pair_row(p) for p in pairs]
-        try:
+        async with self._courtesy():
             await acreate_table_artifact(table=rows, key="pairs", description="Pairs of this session")
-        except Exception as error:  # noqa: BLE001
-            self._complain(error)
 
     async def summary(self, markdown: str) -> None:
         """Show the final summary."""
-        try:
+        async with self._courtesy():
             await acreate_markdown_artifact(markdown=markdown, key="summary", description="How the session ended")
-        except Exception as error:  # noqa: BLE001
-            self._complain(error)
 
     async def _rename(self, desk: Desk, share: float) -> None:
         run_id = flow_run.id
@@ -92,6 +87,15 @@ class Board:
         name = f"{desk.symbol.lower().replace('/', '-')} · {venues} · {share:.0f}%"
         async with get_client() as client:
             await client.update_flow_run(UUID(run_id), name=name)
+
+    @asynccontextmanager
+    async def _courtesy(self) -> AsyncIterator[None]:
+        """Bound and guard a call to Prefect: its client would wait for minutes, and the lease and limits with it."""
+        try:
+            async with asyncio.timeout(COURTESY_S):
+                yield
+        except Exception as error:  # noqa: BLE001  (a picture in Prefect is never worth a session)
+            self._complain(error)
 
     def _complain(self, error: Exception) -> None:
         if "complaint" not in self._shown:

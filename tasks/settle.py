@@ -97,9 +97,17 @@ async def agreeing_positions(desk: Desk) -> dict[str, Position]:
 async def own_open_orders(desk: Desk) -> list[OrderReport]:
     """Read the resting orders of all accounts in this market that are this session's."""
     names = list(desk.clients)
-    ours = {o.intent.client_order_id for o in desk.store.reads.orders_of_session(desk.session_id)}
+    orders = desk.store.reads.orders_of_session(desk.session_id)
+    ours = {o.intent.client_order_id for o in orders}
+    # After a restart a client may not know our id behind a venue's short form of it; the venue's own id still tells.
+    named = {(o.intent.account_id, o.venue_order_id) for o in orders if o.venue_order_id is not None}
     answers = await asyncio.gather(*(desk.clients[n].open_orders(desk.symbol) for n in names))
-    return [report for found in answers for report in found if report.client_order_id in ours]
+    return [
+        report
+        for found in answers
+        for report in found
+        if report.client_order_id in ours or (report.account_id, report.venue_order_id) in named
+    ]
 
 
 def _in_market(desk: Desk, name: str, held: Sequence[Position]) -> Position:
