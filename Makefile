@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 PACKAGES := core connectors sandbox store tasks flows cli deployments
 
-.PHONY: help demo test lint types check lock up down clean
+.PHONY: help demo test lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -32,6 +32,9 @@ types: .venv/.dev         ## mypy alone
 	$(BIN)/mypy
 
 check: lint test          ## what CI runs
+
+docs: .venv/.dev          ## write the tables of docs/venues from what the connectors declare
+	$(BIN)/python -m connectors.capabilities
 
 lock: .venv/.uv           ## resolve the pins again (needs the package index)
 	$(UV) pip compile pyproject.toml --extra dev --extra build -c constraints.txt --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements-dev.lock

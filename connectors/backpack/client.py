@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from connectors.backpack import build, parse, verdict, wire
+from connectors.backpack.capabilities import CAPABILITIES
 from connectors.backpack.client_ids import ClientIds
 from connectors.backpack.feed import BackpackFeed
 from connectors.backpack.listing import Listing, parse_listing, parse_terms
@@ -43,6 +44,7 @@ class BackpackClient:
     """One account (one subaccount's API key) on Backpack."""
 
     venue = Venue.BACKPACK
+    capabilities = CAPABILITIES
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ import httpx
 
 from connectors.http import Answer
 from connectors.pacifica import build, outcomes, parse, wire
+from connectors.pacifica.capabilities import CAPABILITIES
 from connectors.pacifica.feed import PacificaFeed
 from connectors.pacifica.rest import PacificaRest
 from connectors.settings import Endpoints, Outside, PacificaKeys, Timeouts
@@ -45,6 +46,7 @@ class PacificaClient:
     """
 
     venue = Venue.PACIFICA
+    capabilities = CAPABILITIES
 
     def __init__(
         self,

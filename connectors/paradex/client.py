@@ -14,6 +14,7 @@ import httpx
 from connectors.http import Answer
 from connectors.paradex import build, outcomes, parse
 from connectors.paradex.auth import StarkCurve, StarkKey, best_curve
+from connectors.paradex.capabilities import CAPABILITIES
 from connectors.paradex.feed import FeedNeeds, ParadexFeed
 from connectors.paradex.own_sides import OwnSides
 from connectors.paradex.rest import ParadexRest
@@ -46,6 +47,8 @@ class ParadexClient:
 
     Self-trade prevention is EXPIRE_BOTH: should two own orders ever meet, neither stays.
     """
+
+    capabilities = CAPABILITIES
 
     def __init__(
         self,

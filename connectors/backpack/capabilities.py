@@ -1,0 +1,147 @@
+"""What the Backpack connector can do today, row by row, and which of the venue's documents says how."""
+
+from __future__ import annotations
+
+from connectors.capabilities import Capabilities, Capability, Entry, Evidence, Support, whole
+
+_WORKS, _NOT_YET, _NEVER = Support.WORKS, Support.NOT_YET, Support.NEVER
+_DATED = "2026-10-03"
+
+
+def _page(section: str) -> Evidence:
+    return Evidence(f"docs.backpack.exchange, {section}", _DATED)
+
+
+CAPABILITIES: Capabilities = whole(
+    {
+        Capability.MARKETS: Entry(
+            _WORKS, _page("Get markets"), "a cache may hold it for 15 min", "no smallest notional; spot is left out"
+        ),
+        Capability.BOOK_SNAPSHOT: Entry(
+            _WORKS, _page("Get depth"), "5 to 1000 levels a side, 50 asked for", "bids come worst first"
+        ),
+        Capability.BOOK_STREAM: Entry(
+            _WORKS,
+            _page("Streams, Depth"),
+            "",
+            "changes bridged to the REST book: each U must follow the last u, else it is read again",
+        ),
+        Capability.BEST_BID_ASK: Entry(
+            _WORKS, _page("Streams, Depth"), "", "first level of the streamed book; bookTicker is not used"
+        ),
+        Capability.TRADES: Entry(_NOT_YET, _page("Get recent trades"), "1000 rows a request"),
+        Capability.MARK_INDEX: Entry(
+            _WORKS, _page("Get all mark prices; Streams, Mark price"), "once a second", "REST may be 4 s old (cache)"
+        ),
+        Capability.FUNDING_NOW: Entry(
+            _WORKS, _page("Get all mark prices"), "", "the interval is the market's own, 1 h since 20 August 2025"
+        ),
+        Capability.FUNDING_HISTORY: Entry(
+            _NOT_YET, _page("Get funding interval rates"), "10 000 rows a page", "the first row is still an estimate"
+        ),
+        Capability.CANDLES: Entry(_NOT_YET, _page("Get K-lines"), "30 requests a minute", "times are in seconds"),
+        Capability.STATS_24H: Entry(_NOT_YET, _page("Get ticker"), "", "a cache may hold it for 30 s"),
+        Capability.OPEN_INTEREST: Entry(_NOT_YET, _page("Get open interest"), "", "in base units"),
+        Capability.SYSTEM_STATUS: Entry(_NOT_YET, _page("Status"), "", "Ok or Maintenance"),
+        Capability.SERVER_TIME: Entry(_WORKS, _page("Get system time"), "milliseconds", "plain text"),
+        Capability.LIMIT_GTC: Entry(_WORKS, _page("Execute order"), "", "held 100 ms before it reaches the book"),
+        Capability.LIMIT_IOC: Entry(
+            _WORKS, _page("Execute order"), "", "held 100 ms; the answer already holds what was executed"
+        ),
+        Capability.POST_ONLY: Entry(_WORKS, _page("Execute order"), "", "one that would cross is refused with 400"),
+        Capability.FOK: Entry(_NOT_YET, _page("Execute order")),
+        Capability.MARKET_BOUNDED: Entry(
+            _WORKS,
+            _page("Execute order"),
+            "",
+            "sent as Limit with IOC at the bound: the venue's own Market has no exact one",
+        ),
+        Capability.STOP_ORDERS: Entry(
+            _NOT_YET, _page("Execute order, trigger fields"), "", "trigger price and quantity only together"
+        ),
+        Capability.REDUCE_ONLY: Entry(_WORKS, _page("Execute order"), "", "a resting one may be shrunk by the venue"),
+        Capability.BATCH_PLACE: Entry(_NOT_YET, _page("Execute orders"), "", "the number taken is not documented"),
+        Capability.BATCH_CANCEL: Entry(
+            _NEVER, _page("Cancel open orders"), "", "no call takes several ids; only a whole market can be cancelled"
+        ),
+        Capability.EDIT: Entry(_NEVER, _page("Order"), "", "the venue has no call that changes an order"),
+        Capability.CANCEL_BY_EITHER_ID: Entry(
+            _WORKS, _page("Cancel open order"), "", "one id only; may answer 202, which is not the end yet"
+        ),
+        Capability.CANCEL_ALL: Entry(_WORKS, _page("Cancel open orders"), "", "conditional orders too"),
+        Capability.ORDER_LOOKUP: Entry(
+            _WORKS, _page("Get open order; Get order history"), "", "ended orders are in the history, which may lag"
+        ),
+        Capability.UNIQUE_CLIENT_ID: Entry(
+            _NEVER,
+            _page("Execute order, clientId"),
+            "unsigned 32 bits",
+            "nothing says that a repeated client id is refused: a second send may be a second order",
+        ),
+        Capability.LEVERAGE_MARGIN_MODE: Entry(
+            _NOT_YET, _page("Update account"), "", "one leverage limit for the whole account, cross only"
+        ),
+        Capability.SELF_TRADE_PREVENTION: Entry(
+            _WORKS, _page("Execute order, selfTradePrevention"), "", "RejectBoth: neither of two own orders stays"
+        ),
+        Capability.BALANCES: Entry(
+            _NOT_YET, _page("Get balances"), "", "what is lent is left out there; margin() has the total"
+        ),
+        Capability.MARGIN: Entry(_WORKS, _page("Get collateral"), "", "fractions of exposure, turned into USD here"),
+        Capability.POSITIONS: Entry(_WORKS, _page("Get open positions"), "", "404 for one market means flat"),
+        Capability.LIQUIDATION_PRICE: Entry(
+            _WORKS, _page("Get open positions"), "", "computed only when one market is asked for, so each is"
+        ),
+        Capability.OPEN_ORDERS: Entry(_WORKS, _page("Get open orders")),
+        Capability.ORDER_HISTORY: Entry(
+            _NOT_YET, _page("Get order history"), "1000 rows a page", "read inside order(), not as a list"
+        ),
+        Capability.FILLS: Entry(
+            _WORKS, _page("Get fill history"), "1000 rows a page", "the venue's own executions (ADL) are among them"
+        ),
+        Capability.FUNDING_PAYMENTS: Entry(
+            _WORKS, _page("Get funding payments"), "1000 rows a page", "times without zone are UTC"
+        ),
+        Capability.TRANSFERS: Entry(_NOT_YET, _page("Get deposits; Get withdrawals")),
+        Capability.SUBACCOUNTS: Entry(
+            _NEVER, _page("Authentication"), "10 a user", "a key belongs to one subaccount and no call lists them"
+        ),
+        Capability.ACCOUNT_STATUS: Entry(_WORKS, _page("Get account"), "", "not active while liquidating"),
+        Capability.FEE_TIER: Entry(
+            _WORKS,
+            _page("Get account"),
+            "",
+            "the rates as charged are on every market; the tier's name is not offered",
+        ),
+        Capability.RATE_QUOTA: Entry(
+            _NEVER,
+            Evidence("support.backpack.exchange, API FAQ", "2025 to 2026"),
+            "2000 requests a minute a subaccount",
+            "answers carry no such header; the pace is kept locally",
+        ),
+        Capability.WITHDRAWALS: Entry(
+            _NEVER, _page("Request withdrawal"), "", "this system never moves money off a venue"
+        ),
+        Capability.KEY_MANAGEMENT: Entry(
+            _NEVER, _page("Authentication"), "", "this system never makes or revokes a key; the venue's API cannot"
+        ),
+        Capability.PRIVATE_ORDERS: Entry(
+            _WORKS, _page("Streams, Order update"), "", "no acknowledgement and no snapshot at subscription"
+        ),
+        Capability.PRIVATE_FILLS: Entry(_WORKS, _page("Streams, Order update"), "", "event orderFill of that stream"),
+        Capability.PRIVATE_POSITIONS: Entry(
+            _NOT_YET, _page("Streams, Position update"), "", "the open ones come first, without an event name"
+        ),
+        Capability.PRIVATE_ACCOUNT: Entry(_NOT_YET, _page("Streams, Balance update"), "", "since 1 August 2026"),
+        Capability.PRIVATE_FUNDING: Entry(
+            _NEVER, _page("Streams"), "", "no such stream is documented; payments come by REST"
+        ),
+        Capability.TRADEBUSTS: Entry(_NEVER, _page("Streams"), "", "the documents know no trade that is undone"),
+        Capability.FORCED_TRADES: Entry(
+            _NOT_YET,
+            _page("Streams, Order update, origin"),
+            "",
+            "their fills come without a client order id; the origin is not passed on",
+        ),
+    }
+)
