@@ -45,6 +45,8 @@ class PublicRoutes:
             Route("/api/v1/status", self.status),
             Route("/api/v1/ping", self.ping),
             Route("/api/v1/time", self.time),
+            Route("/api/v1/assets", self.assets),
+            Route("/api/v1/securities", self.securities),
             Route("/api/v1/markets", self.markets),
             Route("/api/v1/market", self.market),
             Route("/api/v1/ticker", self.ticker),
@@ -56,6 +58,15 @@ class PublicRoutes:
             Route("/api/v1/trades", self.trades),
             Route("/api/v1/trades/history", self.trades_history),
         ]
+
+    async def assets(self, _request: Request) -> Response:
+        """The collateral asset and each base asset; nothing can be deposited or withdrawn at a twin."""
+        bases = (market.instrument.partition("/")[0] for market in self._twin.exchange.markets.values())
+        return json_answer([_asset(symbol) for symbol in ("USDC", *bases)])
+
+    async def securities(self, _request: Request) -> Response:
+        """Tokenised securities: there are none."""
+        return json_answer([])
 
     async def status(self, _request: Request) -> Response:
         """Answer the system status."""
@@ -236,3 +247,19 @@ def _trade_row(trade: Trade) -> Json:
         "quoteQuantity": trimmed(trade.price * trade.quantity),
         "timestamp": milliseconds(trade.time_us),
     }
+
+
+def _asset(symbol: str) -> Json:
+    token: Json = {
+        "blockchain": "Solana",
+        "contractAddress": None,
+        "depositEnabled": False,
+        "displayName": symbol,
+        "maximumWithdrawal": None,
+        "minimumDeposit": "0",
+        "minimumWithdrawal": "0",
+        "nativeDecimals": None,
+        "withdrawEnabled": False,
+        "withdrawalFee": "0",
+    }
+    return {"coingeckoId": None, "displayName": symbol, "symbol": symbol, "tokens": [token]}

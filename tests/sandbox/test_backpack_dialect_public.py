@@ -37,6 +37,15 @@ async def test_markets_are_perpetuals_with_filters_and_margin_functions() -> Non
     assert (await bench.http.get("/api/v1/markets", params={"marketType": "SPOT"})).json() == []
 
 
+async def test_assets_are_listed_and_nothing_can_be_withdrawn() -> None:
+    """Common client libraries read the assets before anything else."""
+    bench = Bench()
+    rows = (await bench.http.get("/api/v1/assets")).json()
+    assert [row["symbol"] for row in rows] == ["USDC", "ETH", "BTC", "SOL"]
+    assert not any(token["withdrawEnabled"] or token["depositEnabled"] for row in rows for token in row["tokens"])
+    assert (await bench.http.get("/api/v1/securities")).json() == []
+
+
 async def test_json_keys_come_in_alphabetical_order() -> None:
     text = (await Bench().http.get("/api/v1/market", params={"symbol": SOL})).text
     assert text.index('"baseSymbol"') < text.index('"filters"') < text.index('"visible"')
