@@ -183,6 +183,11 @@ class Reads:
         """Return a pair's fills by the venues' time."""
         return self._all(_by_time(FILLS.c.pair_id == pair_id), fill_of)
 
+    def fills_of_market(self, venue: Venue, symbol: str, since: datetime) -> list[Fill]:
+        """Return every fill of the installation on a market from `since` on, of any session or of none."""
+        where = (FILLS.c.venue == venue.value, FILLS.c.symbol == symbol, FILLS.c.venue_time >= since)
+        return self._all(_by_time(*where), fill_of)
+
     def unexplained_fills(self, account_id: str, since: datetime) -> list[Fill]:
         """Return fills of an account from `since` on that no journalled order explains."""
         where = (FILLS.c.account_id == account_id, FILLS.c.session_id.is_(None), FILLS.c.venue_time >= since)

@@ -170,6 +170,7 @@ class FillRow(Row, table=True):
         Index(None, "session_id"),
         Index(None, "pair_id"),
         Index(None, "account_id", "venue_order_id"),
+        Index(None, "venue", "symbol", "venue_time"),
     )
     fill_id: str = Field(primary_key=True)
     venue: str

@@ -20,7 +20,7 @@ from core.numbers import ZERO, canonical
 from core.order import Fill, Order
 from core.pair import Done, Halt, PairStatus
 from core.pnl import PairResult, pair_result
-from core.reconcile import own_matches
+from core.reconcile import OwnMatch, own_matches
 from store.records import PairOutcome
 from tasks.desk import Desk, current
 from tasks.options import STEP
@@ -29,6 +29,7 @@ from tasks.place_pair import PairEnd, keep
 _STREAM_GRACE_S = 1.5
 _ROUNDS = 8
 _RECENT = 200
+_CLOCKS_DIFFER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ async def reconcile(desk: Desk, end: PairEnd) -> Reconciled:
     await keep(desk, end.state)
     plan = end.state.plan
     result = pair_result(plan, fills, completed_at=desk.now())
-    matches = own_matches([*desk.fills[-_RECENT:], *desk.foreign[-_RECENT:]])
+    matches = _own_matches(desk, end.state.orders)
     status = end.action.status if isinstance(end.action, Done) else PairStatus.PARTIAL
     counted = result if not matches else None
     await desk.store.journal.complete_pair(
@@ -114,6 +115,16 @@ async def _complete_fills(desk: Desk, orders: Sequence[Order]) -> list[Fill]:
         raise ReconciliationFailed(_explain(desk, missing), orders=[o.intent.client_order_id for o in missing])
     ids = {o.intent.client_order_id for o in orders}
     return [f for f in desk.fills if f.client_order_id in ids]
+
+
+def _own_matches(desk: Desk, orders: Sequence[Order]) -> list[OwnMatch]:
+    """Executions of this session whose other side was an account of the installation, of this session or another."""
+    started = min((o.intent.created_at for o in orders), default=desk.now())
+    since = started - timedelta(seconds=_CLOCKS_DIFFER_S)
+    venues = {o.intent.venue for o in orders}
+    others = [f for v in venues for f in desk.store.reads.fills_of_market(v, desk.symbol, since)]
+    found = own_matches([*desk.fills[-_RECENT:], *desk.foreign[-_RECENT:], *others])
+    return [m for m in found if {m.buy.account_id, m.sell.account_id} & desk.accounts.keys()]
 
 
 def _filled_by_order(desk: Desk) -> dict[str | None, Decimal]:
