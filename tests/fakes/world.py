@@ -232,9 +232,10 @@ def make_world(folder: Path, *, venues: dict[str, Venue] | None = None, seed: in
 
 
 def _fresh_store(home: Path) -> Store:
-    """Open an empty store; its schema is made once and copied, since making it is what takes time."""
-    home.mkdir(parents=True)
-    (home / "hedge.db").write_bytes(_empty_database())
+    """Open the folder's store, an empty one at first; its schema is made once and copied, since making it is what takes time."""
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "hedge.db").exists():
+        (home / "hedge.db").write_bytes(_empty_database())
     return open_store(home)
 
 
