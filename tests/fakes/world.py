@@ -232,7 +232,7 @@ def make_world(folder: Path, *, venues: dict[str, Venue] | None = None, seed: in
 
 
 def _fresh_store(home: Path) -> Store:
-    """Open the folder's store, an empty one at first; its schema is made once and copied, since making it is what takes time."""
+    """Open the folder's store, empty at first; the schema is made once and copied, which saves most of the time."""
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "hedge.db").exists():
         (home / "hedge.db").write_bytes(_empty_database())
