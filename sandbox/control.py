@@ -10,7 +10,17 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,6 +29,7 @@ from starlette.routing import Route
 from sandbox.faults import FaultKind
 from sandbox.model import Refusal
 from sandbox.ports import rest_url, ws_url
+from sandbox.quirks import QuirkError
 from sandbox.world import World
 
 Venue = Literal["pacifica", "paradex", "backpack"]
@@ -112,6 +123,14 @@ class LimitBody(_Body):
 
     venue: Venue
     per_minute: int | None = Field(default=None, ge=1, le=10_000_000)
+
+
+class QuirkBody(_Body):
+    """A switch of sandbox/quirks.py; `value` null restores its default."""
+
+    venue: Venue
+    name: str = Field(max_length=100)
+    value: StrictBool | StrictInt | StrictStr | None
 
 
 class FaultBody(_Body):
@@ -217,6 +236,19 @@ class Control:
             self._world.quotas[body.venue] = body.per_minute
         return JSONResponse({"venue": body.venue, "per_minute": body.per_minute})
 
+    async def list_quirks(self, _request: Request) -> Response:
+        """Answer every switch with its value, default, permitted values and meaning."""
+        return JSONResponse({"quirks": self._world.quirks.rows()})
+
+    async def set_quirk(self, request: Request) -> Response:
+        """Set one switch, or restore its default."""
+        body = QuirkBody.model_validate_json(await request.body())
+        try:
+            quirk = self._world.quirks.set(body.venue, body.name, body.value)
+        except QuirkError as error:
+            raise FieldError(error.field, str(error)) from None
+        return JSONResponse(self._world.quirks.row(quirk))
+
     async def arm_fault(self, request: Request) -> Response:
         """Arm a fault, or let an ADL or a tradebust happen now."""
         body = FaultBody.model_validate_json(await request.body())
@@ -281,6 +313,8 @@ def create_control_app(world: World, port_base: int) -> Starlette:
             Route("/control/funding", control.set_funding, methods=["POST"]),
             Route("/control/clock", control.set_clock, methods=["POST"]),
             Route("/control/limits", control.set_limit, methods=["POST"]),
+            Route("/control/quirks", control.list_quirks, methods=["GET"]),
+            Route("/control/quirks", control.set_quirk, methods=["POST"]),
             Route("/control/faults", control.arm_fault, methods=["POST"]),
             Route("/control/state", control.state, methods=["GET"]),
         ],

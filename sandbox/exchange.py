@@ -317,6 +317,13 @@ class Exchange:
         self.market(instrument)
         self._state.figures[instrument].set_rate(rate, self._state.now_us())
 
+    def change_rules(self, rules: VenueRules) -> None:
+        """Follow other venue rules from now on; the funding mode, period and decimals must stay as they were."""
+        fixed = (rules.venue, rules.funding_mode, rules.funding_period_hours, rules.fee_decimals)
+        now = self._state.rules
+        assert fixed == (now.venue, now.funding_mode, now.funding_period_hours, now.fee_decimals)
+        self._state.rules = rules
+
     def settle_funding(self) -> None:
         """Pay the hour's funding to every position (HOURLY venues); the world calls it at full hours."""
         if self.rules.funding_mode is FundingMode.HOURLY:

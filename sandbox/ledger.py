@@ -23,7 +23,7 @@ from sandbox.model import (
     Order,
     Position,
 )
-from sandbox.positions import accrued_funding, apply_execution, flips
+from sandbox.positions import FUNDING_STEP, accrued_funding, apply_execution, flips
 from sandbox.venue_state import VenueState
 
 
@@ -62,7 +62,7 @@ class Ledger:
         if is_flip:
             state.next_seq()
         held, entry = position.quantity, position.entry_price
-        funding = self._realise_funding(account, position, fill_id)
+        funding = self._realise_funding(account, position, draft, fill_id)
         pnl = apply_execution(position, draft.side, draft.quantity, draft.price)
         if (held == 0 or is_flip) and position.quantity:
             position.id, position.opened_us = state.next_seq(), draft.time_us
@@ -97,13 +97,22 @@ class Ledger:
                     payment = hourly_payment(position.quantity, price, figures.rate)
                     self._book_funding(account, position, payment, price, None)
 
-    def _realise_funding(self, account: Account, position: Position, fill_id: int) -> Decimal:
-        """CONTINUOUS venues: book all accrued funding before the position changes; return it."""
+    def _realise_funding(self, account: Account, position: Position, draft: Fill, fill_id: int) -> Decimal:
+        """CONTINUOUS venues: book accrued funding before the position changes; return it.
+
+        All of it, or under `funding_pro_rata` the closed part's share when the fill only reduces: the rest
+        keeps its older index and with it exactly the other share.
+        """
         if self._state.rules.funding_mode is FundingMode.HOURLY:
             return ZERO
         figures = self._state.figures[position.instrument]
         index = figures.accrue(self._state.now_us())
         payment = accrued_funding(position, index)
+        is_reducing = position.quantity * draft.side.sign < 0 and draft.quantity < abs(position.quantity)
+        if self._state.rules.funding_pro_rata and is_reducing:
+            share = (payment * draft.quantity / abs(position.quantity)).quantize(FUNDING_STEP)
+            self._book_funding(account, position, share, figures.index, fill_id)
+            return share
         if position.quantity:
             self._book_funding(account, position, payment, figures.index, fill_id)
         position.funding_index = index

@@ -190,6 +190,7 @@ class VenueRules:
     fee_decimals: int
     funding_rate_cap: Decimal  # absolute, fraction per funding period
     liquidation_fee: Decimal  # fraction of notional
+    funding_pro_rata: bool = False  # CONTINUOUS: a reducing fill books only the closed part's share of the funding
 
 
 @dataclass(frozen=True, slots=True)

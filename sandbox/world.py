@@ -9,6 +9,7 @@ For a dialect (`create_app(world, exchange) -> Starlette` in sandbox/dialects/<v
 * `world.wall_us()` is the unscaled time that clients also have: signature windows, JWT expiry, server-time
   endpoints. A fault script may shift it for one venue: pass the venue's name.
 * `world.call_later(delay_us, fn)` for speed bumps; `await world.sleep(delay_us)` inside handlers.
+* `world.quirks`: what the documents leave open, see sandbox/quirks.py; read at each request.
 * `world.faults`: see sandbox/faults.py (`HttpFaults` middleware and `faults.frame(...)` for WebSockets).
 """
 
@@ -26,6 +27,7 @@ from sandbox.funding import next_hour_us
 from sandbox.market_makers import FLOW_ACCOUNT, MAKER_ACCOUNT, MarketMaker
 from sandbox.markets import INSTRUMENTS, MARKETS, RULES, VENUES
 from sandbox.price_path import PATHS, TURNOVER_24H, ReferencePath, VenueBasis
+from sandbox.quirks import QuirkBoard, rules_under
 
 TICK_US = 250_000
 LIQUIDATION_CHECK_US = 1_000_000
@@ -53,6 +55,7 @@ class World:
             venue: Exchange(RULES[venue], MARKETS[venue], prices, TURNOVER_24H, self.now_us) for venue in VENUES
         }
         self.paths = {i: ReferencePath(i, PATHS[i], seed) for i in INSTRUMENTS}
+        self.quirks = QuirkBoard(self._follow_quirks)
         self._bases = {(v, i): VenueBasis(v, i, seed) for v in VENUES for i in INSTRUMENTS}
         self._makers: list[MarketMaker] = []
         self._ticked_us = self._now_us
@@ -162,6 +165,9 @@ class World:
                 continue
             basis = self._bases[venue, instrument]
             exchange.set_prices(instrument, basis.mark(reference), reference, basis.premium)
+
+    def _follow_quirks(self, venue: str) -> None:
+        self.exchanges[venue].change_rules(rules_under(RULES[venue], self.quirks))
 
     # --- the venues' own duties -----------------------------------------------------------------
     def _at_full_hours(self) -> None:

@@ -38,8 +38,10 @@ _ORDER_PATHS = ("/api/v1/order", "/api/v1/orders")
 
 
 def create_app(world: World, exchange: Exchange, switches: BackpackSwitches | None = None) -> Starlette:
-    """Return the twin's app for ``exchange``; ``switches`` choose among undocumented behaviours."""
-    twin = build_twin(world, exchange, switches or BackpackSwitches())
+    """Return the twin's app for ``exchange``; ``switches`` are put on the world's board of quirks first."""
+    if switches is not None:
+        switches.put_on(world.quirks)
+    twin = build_twin(world, exchange)
     hub = Hub(twin)
 
     async def stream(socket: WebSocket) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from sandbox.dialects import backpack_errors as errors
@@ -19,7 +19,10 @@ from sandbox.dialects.backpack_ledger import Ledger
 from sandbox.dialects.backpack_numbers import US_PER_MS, US_PER_S
 from sandbox.exchange import Exchange
 from sandbox.model import Account, MarketSpec, Refusal, RefusalReason
+from sandbox.quirks import QuirkBoard
 from sandbox.world import World
+
+VENUE = "backpack"
 
 
 class DuplicateClientId(StrEnum):
@@ -29,23 +32,50 @@ class DuplicateClientId(StrEnum):
     REFUSE = "refuse"
 
 
+class PostOnlyCross(StrEnum):
+    """How a post-only order that would cross ends; the documents show the refusal and name an expiry reason."""
+
+    REFUSE = "refuse"
+    EXPIRE = "expire"
+
+
 @dataclass(frozen=True, slots=True)
 class BackpackSwitches:
-    """Behaviour that is undocumented, contradictory or worth varying in tests."""
+    """Behaviour that is undocumented, contradictory or worth varying in tests: one set of sandbox/quirks.py."""
 
     speed_bump_us: int = 100 * US_PER_MS
     requests_per_minute: int = 2000
     signature_error_code: str = "INVALID_CLIENT_REQUEST"
     duplicate_client_id: DuplicateClientId = DuplicateClientId.ACCEPT
+    post_only_cross: PostOnlyCross = PostOnlyCross.REFUSE
     late_cancel_is_404: bool = False
     cancel_answers_202: bool = False
     depth_lag_us: int = 0
+
+    @classmethod
+    def of(cls, quirks: QuirkBoard) -> BackpackSwitches:
+        """The switches as the world's board has them now."""
+        return cls(
+            speed_bump_us=quirks.number(VENUE, "speed_bump_us"),
+            requests_per_minute=quirks.number(VENUE, "requests_per_minute"),
+            signature_error_code=quirks.text(VENUE, "signature_error_code"),
+            duplicate_client_id=DuplicateClientId(quirks.text(VENUE, "duplicate_client_id")),
+            post_only_cross=PostOnlyCross(quirks.text(VENUE, "post_only_cross")),
+            late_cancel_is_404=quirks.flag(VENUE, "late_cancel_is_404"),
+            cancel_answers_202=quirks.flag(VENUE, "cancel_answers_202"),
+            depth_lag_us=quirks.number(VENUE, "depth_lag_us"),
+        )
+
+    def put_on(self, quirks: QuirkBoard) -> None:
+        """Set the world's board to these."""
+        for name, value in asdict(self).items():
+            quirks.set(VENUE, name, str(value) if isinstance(value, StrEnum) else value)
 
 
 class RateLimit:
     """A sliding minute for each account."""
 
-    def __init__(self, requests_max: int) -> None:
+    def __init__(self, requests_max: Callable[[], int]) -> None:
         self._requests_max = requests_max
         self._seen: dict[str, deque[int]] = {}
 
@@ -54,7 +84,7 @@ class RateLimit:
         seen = self._seen.setdefault(account_id, deque())
         while seen and seen[0] <= now_us - 60 * US_PER_S:
             seen.popleft()
-        if len(seen) >= self._requests_max:
+        if len(seen) >= self._requests_max():
             raise errors.too_many_requests()
         seen.append(now_us)
 
@@ -65,10 +95,14 @@ class Twin:
 
     world: World
     exchange: Exchange
-    switches: BackpackSwitches
     ledger: Ledger
     limit: RateLimit
     by_symbol: Mapping[str, MarketSpec] = field(default_factory=dict)
+
+    @property
+    def switches(self) -> BackpackSwitches:
+        """What holds now for behaviour that the documents leave open."""
+        return BackpackSwitches.of(self.world.quirks)
 
     def wall_us(self) -> int:
         """Return the venue's own clock in unscaled microseconds: what signature windows are held against."""
@@ -99,18 +133,22 @@ class Twin:
         return min(leverage.get(name, spec.max_leverage) for name, spec in self.exchange.markets.items())
 
 
-def build_twin(world: World, exchange: Exchange, switches: BackpackSwitches) -> Twin:
+def build_twin(world: World, exchange: Exchange) -> Twin:
     """Return a twin whose ledger listens to the exchange."""
     ledger = Ledger(exchange, world.now_us)
     exchange.subscribe(ledger.on_event)
     return Twin(
         world=world,
         exchange=exchange,
-        switches=switches,
         ledger=ledger,
-        limit=RateLimit(switches.requests_per_minute),
+        limit=RateLimit(lambda: _requests_per_minute(world)),
         by_symbol={spec.symbol: spec for spec in exchange.markets.values()},
     )
+
+
+def _requests_per_minute(world: World) -> int:
+    """The limit of the control door if one is set, else the switch's."""
+    return world.quotas.get(VENUE) or world.quirks.number(VENUE, "requests_per_minute")
 
 
 def translate(refusal: Refusal) -> errors.ApiRefusal:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 
 from sandbox.dialects import backpack_errors as errors
-from sandbox.dialects.backpack_context import DuplicateClientId, Twin, translate
+from sandbox.dialects.backpack_context import DuplicateClientId, PostOnlyCross, Twin, translate
 from sandbox.dialects.backpack_numbers import trimmed
 from sandbox.dialects.backpack_payload import OrderReference, PlaceOrder
 from sandbox.dialects.backpack_wire import (
@@ -107,6 +107,9 @@ class OrderDesk:
         try:
             self._twin.exchange.check(self._request(account_id, order, client_id=None))
         except Refusal as refusal:
+            expires = self._twin.switches.post_only_cross is PostOnlyCross.EXPIRE
+            if refusal.reason is RefusalReason.POST_ONLY_CROSS and expires:
+                return
             if refusal.reason not in _LEFT_TO_THE_ENGINE:
                 raise translate(refusal) from refusal
 

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.dialects import backpack_errors as errors
-from sandbox.dialects.backpack_context import Twin
+from sandbox.dialects.backpack_context import VENUE, Twin
 from sandbox.dialects.backpack_door import json_answer, query_members, read_limit
 from sandbox.dialects.backpack_numbers import computed, milliseconds, naive_iso, trimmed
 from sandbox.dialects.backpack_payload import MARKET_TYPES, Members
@@ -36,8 +36,7 @@ class PublicRoutes:
     def __init__(self, twin: Twin) -> None:
         self._twin = twin
         self._lagged: dict[str, deque[BookSnapshot]] = {}
-        if twin.switches.depth_lag_us:
-            twin.exchange.subscribe(self._keep_book)
+        twin.exchange.subscribe(self._keep_book)
 
     def routes(self) -> list[Route]:
         """Return the routing table."""
@@ -211,14 +210,19 @@ class PublicRoutes:
 
     def _book(self, spec: MarketSpec) -> BookSnapshot:
         current = self._twin.exchange.book(spec.instrument)
-        until_us = self._twin.world.now_us() - self._twin.switches.depth_lag_us
+        until_us = self._twin.world.now_us() - self._depth_lag_us()
         kept = self._lagged.get(spec.instrument, deque())
         return next((book for book in reversed(kept) if book.time_us <= until_us), current)
 
     def _keep_book(self, event: Event) -> None:
-        if isinstance(event, BookChanged):
+        if not self._depth_lag_us():
+            self._lagged.clear()
+        elif isinstance(event, BookChanged):
             kept = self._lagged.setdefault(event.instrument, deque(maxlen=_LAGGED_BOOKS_KEPT))
             kept.append(self._twin.exchange.book(event.instrument))
+
+    def _depth_lag_us(self) -> int:
+        return self._twin.world.quirks.number(VENUE, "depth_lag_us")
 
     def _specs(self) -> list[MarketSpec]:
         return list(self._twin.by_symbol.values())

@@ -45,7 +45,7 @@ def create_app(world: World, exchange: Exchange, *, limits: SocketLimits | None 
             hub=hub,
             desk=desk,
             credit_desk=credit_desk,
-            limits=limits or SocketLimits(),
+            limits=limits or _socket_limits(world),
         )
         open_connections.add(connection)
         try:
@@ -70,6 +70,12 @@ def create_app(world: World, exchange: Exchange, *, limits: SocketLimits | None 
         ],
         exception_handlers={404: _not_found, 405: _not_found},
     )
+
+
+def _socket_limits(world: World) -> SocketLimits:
+    """What a connection that opens now may do."""
+    idle_s, life_s = (world.quirks.number("pacifica", name) for name in ("socket_idle_s", "socket_life_s"))
+    return SocketLimits(idle_s=idle_s, life_s=life_s)
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:

@@ -25,7 +25,6 @@ from sandbox.dialects.pacifica_errors import (
 )
 
 EXPIRY_WINDOW_MS = 30_000  # inserted when a body leaves expiry_window out
-AHEAD_MS_MAX = 5_000  # how far in the future a timestamp may lie; the documents do not say
 
 ORDER_FIELDS = ("symbol", "price", "amount", "side", "tif", "reduce_only", "client_order_id")
 BRACKET_FIELDS = ("take_profit", "stop_loss", "builder_code")
@@ -104,13 +103,15 @@ def verify(
     fields: Mapping[str, object],
     *,
     now_ms: int,
+    ahead_ms_max: int = 5_000,
     is_agent: Callable[[str, str], bool],
 ) -> None:
     """Check expiry, keys, signature and the agent's binding, in this order; raise ApiError.
 
+    `ahead_ms_max` is how far in the future a timestamp may lie, which the documents do not say.
     `is_agent(account, agent)` says whether the agent wallet is bound. Agent management is the owner's alone.
     """
-    if header.timestamp + header.expiry_window < now_ms or header.timestamp > now_ms + AHEAD_MS_MAX:
+    if header.timestamp + header.expiry_window < now_ms or header.timestamp > now_ms + ahead_ms_max:
         raise invalid_message()
     _decode_key(header.account)
     signer = header.account

@@ -23,7 +23,9 @@ from sandbox.dialects.pacifica_errors import (
     cannot_cancel,
     from_refusal,
     invalid_public_key,
+    post_only_refused,
     unsupported,
+    with_old_code,
 )
 from sandbox.dialects.pacifica_payloads import Command
 from sandbox.exchange import Exchange
@@ -40,7 +42,7 @@ from sandbox.model import (
 )
 from sandbox.world import World
 
-SPEED_BUMP_US: Final = 200_000
+VENUE: Final = "pacifica"
 AGENTS_MAX: Final = 20
 API_KEYS_MAX: Final = 5
 BUMPED_TIFS: Final = ("GTC", "IOC")
@@ -61,6 +63,7 @@ class Desk:
 
     def __init__(self, world: World, exchange: Exchange) -> None:
         self._world = world
+        self._quirks = world.quirks
         self._exchange = exchange
         self._agents: dict[str, list[str]] = {}
         self._api_keys: dict[str, str] = {}  # key -> account
@@ -81,13 +84,19 @@ class Desk:
 
     def verify(self, command: Command) -> None:
         """Check a command's expiry, keys and signature."""
-        verify(
-            command.operation,
-            command.header,
-            command.fields,
-            now_ms=self._world.wall_us("pacifica") // 1000,
-            is_agent=self.is_agent,
-        )
+        try:
+            verify(
+                command.operation,
+                command.header,
+                command.fields,
+                now_ms=self._world.wall_us(VENUE) // 1000,
+                ahead_ms_max=self._quirks.number(VENUE, "timestamp_ahead_ms"),
+                is_agent=self.is_agent,
+            )
+        except ApiError as error:
+            if self._quirks.text(VENUE, "signature_error_form") == "plain_text":
+                raise error.as_plain_text() from None
+            raise
 
     async def run(self, command: Command) -> Outcome:
         """Verify and carry out one operation; ApiError says no."""
@@ -99,7 +108,7 @@ class Desk:
         for command in commands:
             self.verify(command)
         if any(_is_bumped(command) for command in commands):
-            await self._world.sleep(SPEED_BUMP_US)
+            await self._world.sleep(self._speed_bump_us())
         outcomes: list[Outcome | ApiError] = []
         for command in commands:
             try:
@@ -109,7 +118,15 @@ class Desk:
         return outcomes
 
     async def carry_out(self, command: Command, *, may_bump: bool = True) -> Outcome:
-        """Carry out one verified operation."""
+        """Carry out one verified operation; its business errors are numbered by the table in force."""
+        try:
+            return await self._carry_out(command, may_bump=may_bump)
+        except ApiError as error:
+            if self._quirks.text(VENUE, "business_codes") == "old":
+                raise with_old_code(error) from None
+            raise
+
+    async def _carry_out(self, command: Command, *, may_bump: bool) -> Outcome:
         match command.operation:
             case "create_order" | "create_market_order":
                 return await self._create(command, may_bump=may_bump)
@@ -137,12 +154,26 @@ class Desk:
             request = self._request(command, spec)
             self._exchange.check_form(request)
             if may_bump and _is_bumped(command):
-                await self._world.sleep(SPEED_BUMP_US)
+                await self._world.sleep(self._speed_bump_us())
             if request.tif is TimeInForce.POST_ONLY:
+                self._refuse_crossing(request)
                 order = self._exchange.execute(self._exchange.accept(request).id)
             else:
                 order = self._exchange.submit(request)
         return _placed(order, spec)
+
+    def _refuse_crossing(self, request: OrderRequest) -> None:
+        """Say no to a crossing post-only order at once, if the venue is taken to do so."""
+        if self._quirks.text(VENUE, "post_only_cross") != "refuse":
+            return
+        try:
+            self._exchange.check(request)
+        except Refusal as refusal:
+            if refusal.reason is RefusalReason.POST_ONLY_CROSS:
+                raise post_only_refused() from None
+
+    def _speed_bump_us(self) -> int:
+        return self._quirks.number(VENUE, "speed_bump_us")
 
     def _request(self, command: Command, spec: MarketSpec) -> OrderRequest:
         """Translate a create operation; self-trade prevention always cancels the resting order."""
@@ -333,7 +364,13 @@ class Desk:
         try:
             yield
         except Refusal as refusal:
-            raise from_refusal(refusal, command.header.account, spec) from None
+            raise self._spelled(refusal, command.header.account, spec) from None
+
+    def _spelled(self, refusal: Refusal, account: str, spec: MarketSpec | None) -> ApiError:
+        error = from_refusal(refusal, account, spec)
+        if refusal.reason in (RefusalReason.TICK, RefusalReason.LOT):
+            return ApiError(self._quirks.number(VENUE, "step_error_status"), error.text)
+        return error
 
 
 def _is_bumped(command: Command) -> bool:

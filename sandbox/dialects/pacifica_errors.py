@@ -15,6 +15,8 @@ from sandbox.model import MarketSpec, Refusal, RefusalReason
 
 VERIFICATION_FAILED = "Verification failed: signature does not match signer and canonical payload."
 
+CANNOT_CANCEL = "Failed to cancel order"
+
 
 class ApiError(Exception):
     """A refusal in the venue's words. `is_bare` answers REST with the text alone, as the venue's edge does."""
@@ -36,6 +38,10 @@ class ApiError(Exception):
         self.error_id = error_id
         self.ws_code = ws_code if ws_code is not None else (420 if status == 422 else status)
         self.is_bare = is_bare
+
+    def as_plain_text(self) -> ApiError:
+        """The same refusal, answered on REST by its text alone."""
+        return ApiError(self.status, self.text, ws_code=self.ws_code, is_bare=True)
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """Answer for REST."""
@@ -83,6 +89,11 @@ def agent_not_authorized() -> ApiError:
     return ApiError(400, "Agent not authorized for account", ws_code=402)
 
 
+def post_only_refused() -> ApiError:
+    """A post-only order that would cross, where the venue refuses it at the door."""
+    return ApiError(400, "PostOnly order would cross the book")
+
+
 def rate_limited() -> ApiError:
     """No credits left in the window."""
     return ApiError(429, "Rate limit exceeded")
@@ -95,7 +106,7 @@ def unsupported() -> ApiError:
 
 def cannot_cancel() -> ApiError:
     """Unknown or finished order."""
-    return ApiError(422, "Failed to cancel order", code=5)
+    return ApiError(422, CANNOT_CANCEL, code=5)
 
 
 def from_refusal(refusal: Refusal, account: str, spec: MarketSpec | None) -> ApiError:
@@ -141,6 +152,19 @@ _PLAIN: Mapping[RefusalReason, ApiError] = {
     RefusalReason.ORDER_CLOSED: ApiError(422, "Order not found", code=6),
     RefusalReason.ORDER_LIMIT: ApiError(422, "Open order limit reached", code=10),
 }
+
+
+# The shorter table of older documents, by the engine's number; what it does not have is 0, unknown.
+_OLD_CODES: Mapping[int, int] = {1: 1, 3: 2, 4: 3, 5: 4, 6: 5, 9: 6, 11: 7, 12: 8, 13: 9, 49: 10}
+
+
+def with_old_code(error: ApiError) -> ApiError:
+    """The same business error, numbered by the older table; errors that are no business errors stay."""
+    if error.status != 422:
+        return error
+    # "Failed to cancel order" carries 5 in both: the older table's "order not found".
+    code = 5 if error.text == CANNOT_CANCEL else _OLD_CODES.get(error.code, 0)
+    return ApiError(422, error.text, code=code, error_id=error.error_id, ws_code=error.ws_code)
 
 
 def fault_response(status: int) -> Response:

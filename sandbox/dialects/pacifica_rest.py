@@ -33,6 +33,7 @@ from sandbox.exchange import Exchange
 from sandbox.model import MarketSpec, Refusal
 from sandbox.world import World
 
+VENUE = "pacifica"
 PREFIX = "/api/v1"
 PAGE = 100
 PAGE_MAX = 4000
@@ -219,7 +220,8 @@ class Rest:
 
     # --- accounts -------------------------------------------------------------------------------
     def _account(self, request: Request) -> object:
-        return success(self._rows.account(self._account_id(request), self._world.now_us()))
+        row = self._rows.account(self._account_id(request), self._world.now_us())
+        return success([row] if self._world.quirks.text(VENUE, "account_shape") == "list" else row)
 
     def _settings(self, request: Request) -> object:
         account = self._exchange.account(self._account_id(request))
@@ -262,7 +264,9 @@ class Rest:
         return success([self._rows.open_order(o) for o in orders], last_order_id=self._exchange.last_seq)
 
     def _past_orders(self, request: Request) -> object:
-        page = _page(request, self._exchange.order_history(self._account_id(request)), lambda o: o.id)
+        orders = self._exchange.order_history(self._account_id(request))
+        is_oldest_first = self._world.quirks.text(VENUE, "orders_history_order") == "oldest_first"
+        page = _page(request, orders, lambda o: o.id, is_oldest_first=is_oldest_first)
         return _paged(page, [self._rows.past_order(o) for o in page.items])
 
     def _order_events(self, request: Request) -> object:
@@ -299,7 +303,7 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class _Page(Generic[T]):
-    """Newest-first slice of a history, and where it goes on."""
+    """Slice of a history in the order of its answer, and where it goes on."""
 
     items: Sequence[T]
     next_cursor: str | None
@@ -312,16 +316,17 @@ def batch_row(outcome: Outcome | ApiError) -> dict[str, object]:
     return {"success": True, "order_id": outcome.order_id, "error": None}
 
 
-def _page(request: Request, rows: Sequence[T], key: Callable[[T], int]) -> _Page[T]:
+def _page(request: Request, rows: Sequence[T], key: Callable[[T], int], *, is_oldest_first: bool = False) -> _Page[T]:
     """Cut a history (oldest first) after the cursor's key; stable while new rows arrive."""
     limit = _integer(request, "limit", PAGE)
     if limit is None or not 1 <= limit <= PAGE_MAX:
         raise ApiError(400, f"limit must be between 1 and {PAGE_MAX}")
     cursor = request.query_params.get("cursor")
-    before = None if cursor is None else _decode_cursor(cursor)
-    older = [row for row in rows if before is None or key(row) < before]
-    items = older[::-1][:limit]
-    has_more = len(older) > len(items)
+    last = None if cursor is None else _decode_cursor(cursor)
+    ordered = rows if is_oldest_first else rows[::-1]
+    left = [row for row in ordered if last is None or (key(row) > last if is_oldest_first else key(row) < last)]
+    items = left[:limit]
+    has_more = len(left) > len(items)
     return _Page(items, base58.b58encode_int(key(items[-1])).decode() if has_more else None)
 
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from sandbox.dialects import paradex_market_rows as market_rows
 from sandbox.dialects import paradex_rows as rows
-from sandbox.dialects.paradex_rows import Row
+from sandbox.dialects.paradex_rows import VENUE, Row
 from sandbox.dialects.paradex_views import Best, Views
 from sandbox.events import (
     BalanceChanged,
@@ -34,7 +34,8 @@ from sandbox.model import Fill, MarketSpec, OrderChange
 
 SNAPSHOT_DEPTH: Final = 15
 ALL: Final = "ALL"
-_SNAPSHOT = re.compile(r"snapshot@15@(50|100)ms(?:@([0-9]+(?:_[0-9]+)?))?")
+NO_PARAMETERS: Final = "no parameters expected for deltas topic."
+_PARAMETERS = re.compile(r"15@(50|100)ms(?:@([0-9]+(?:_[0-9]+)?))?")
 _MARKET_CHANNELS: Final = frozenset({"bbo", "trades", "funding_data", "markets_summary"})
 _ACCOUNT_CHANNELS: Final = frozenset(
     {"account", "positions", "balance_events", "tradebusts", "transfers", "transaction"}
@@ -85,14 +86,31 @@ def _book_channel(name: str, rest: str, views: Views) -> Channel:
     spec = next((s for s in views.exchange.markets.values() if s.symbol == symbol), None)
     if spec is None:
         raise ChannelError("invalid channel")
-    if kind in ("deltas", "interactive_deltas"):
+    topic, at, parameters = kind.partition("@")
+    if topic in ("deltas", "interactive_deltas"):
+        _check_delta_name(parameters if at else None, spec, views.world.quirks.text(VENUE, "delta_channels"))
         return Channel(name, "deltas", symbol)
-    if kind.startswith(("deltas", "interactive_deltas")):
-        raise ChannelError("no parameters expected for deltas topic.")
-    matched = _SNAPSHOT.fullmatch(kind)
+    if topic.startswith(("deltas", "interactive_deltas")):
+        raise ChannelError(NO_PARAMETERS)
+    if topic != "snapshot":
+        raise ChannelError("invalid channel")
+    return Channel(name, "snapshot", symbol, interval_us=_interval_ms(parameters, spec) * 1000)
+
+
+def _check_delta_name(parameters: str | None, spec: MarketSpec, form: str) -> None:
+    is_bare = parameters is None
+    if form != "both" and is_bare != (form == "bare"):
+        raise ChannelError("invalid channel" if is_bare else NO_PARAMETERS)
+    if parameters is not None:
+        _interval_ms(parameters, spec)
+
+
+def _interval_ms(parameters: str, spec: MarketSpec) -> int:
+    """Read depth, interval and optional price step; only the market's own tick is published."""
+    matched = _PARAMETERS.fullmatch(parameters)
     if matched is None or matched[2] not in (None, rows.text(spec.tick).replace(".", "_")):
         raise ChannelError("invalid channel")
-    return Channel(name, "snapshot", symbol, interval_us=int(matched[1]) * 1000)
+    return int(matched[1])
 
 
 class Subscriber(Protocol):

@@ -46,7 +46,6 @@ from sandbox.world import World
 RISK_QUEUE_US: Final = 2_000
 RECV_WINDOW_MS: Final = 300_000
 FUTURE_TOLERANCE_MS: Final = 60_000
-BATCH_MAX: Final = 10
 SLIPPAGE_ATTRIBUTE: Final = "market_max_slippage"
 
 _TIFS: Final[Mapping[str, TimeInForce]] = {
@@ -98,7 +97,7 @@ class OrderDesk:
 
     def place_batch(self, account: str, bodies: Sequence[OrderBody]) -> BatchOutcome:
         """Place several orders. One bad signature refuses all; afterwards each stands alone."""
-        check_batch_size(len(bodies))
+        self.check_batch_size(len(bodies))
         for body in bodies:
             self._require_signature(account, body)
         outcome = BatchOutcome([], [])
@@ -108,6 +107,12 @@ class OrderDesk:
             except ApiError as error:
                 outcome.errors.append(error)
         return outcome
+
+    def check_batch_size(self, entries: int) -> None:
+        """Refuse an empty batch and one larger than the venue takes."""
+        most = self._world.quirks.number(VENUE, "batch_max")
+        if not 1 <= entries <= most:
+            raise ApiError("BATCH_SIZE_OUT_OF_RANGE", f"a batch holds 1 to {most} entries")
 
     def _vet(self, account: str, body: OrderBody) -> OrderRequest:
         spec = self._market(body.market)
@@ -163,7 +168,8 @@ class OrderDesk:
         self, account: str, spec: MarketSpec, size: Decimal, price: Decimal, *, is_reduce_only: bool
     ) -> None:
         if price and not is_multiple(price, spec.tick):
-            raise ApiError("VALIDATION_ERROR", f"price must be a multiple of {text(spec.tick)}")
+            code = self._world.quirks.text(VENUE, "tick_error_code")
+            raise ApiError(code, f"price must be a multiple of {text(spec.tick)}")
         if not size or not is_multiple(size, spec.lot):
             raise ApiError("INVALID_ORDER_SIZE", f"size must be a positive multiple of {text(spec.lot)}")
         largest = SIZE_CAPS.get(spec.base, DEFAULT_SIZE_CAPS)[0]
@@ -190,7 +196,8 @@ class OrderDesk:
     def _require_signature(self, account: str, body: SignedBody, *, modified_id: str | None = None) -> None:
         terms, signature = signed_terms(body), order_signature(body)
         if not self._keys.signed_order(account, terms, signature, modified_id=modified_id):
-            raise ApiError("INVALID_ORDER_SIGNATURE", "the signature does not match the order")
+            code = self._world.quirks.text(VENUE, "order_signature_error_code")
+            raise ApiError(code, "the signature does not match the order")
 
     def _terminal_price(self, account: str, spec: MarketSpec, side: Side) -> Decimal:
         """Return the worst price of a MARKET order: the band round mark, tightened by the slippage cap."""
@@ -265,7 +272,7 @@ class OrderDesk:
 
     def cancel_batch(self, account: str, body: CancelBatchBody) -> list[CancelOutcome]:
         """Queue several cancels; each entry is answered on its own."""
-        check_batch_size(len(body.order_ids) + len(body.client_order_ids))
+        self.check_batch_size(len(body.order_ids) + len(body.client_order_ids))
         outcomes = [self._cancel_entry(account, wire_id, None) for wire_id in body.order_ids]
         return outcomes + [self._cancel_entry(account, None, cid) for cid in body.client_order_ids]
 
@@ -307,12 +314,6 @@ class OrderDesk:
             return self._exchange.order(account, client_id=client_id)
         number = self._ids.order_number(wire_id)
         return None if number is None else self._exchange.order(account, order_id=number)
-
-
-def check_batch_size(entries: int) -> None:
-    """Refuse an empty batch and one larger than the venue takes."""
-    if not 1 <= entries <= BATCH_MAX:
-        raise ApiError("BATCH_SIZE_OUT_OF_RANGE", f"a batch holds 1 to {BATCH_MAX} entries")
 
 
 def _check_offered(body: OrderBody) -> None:

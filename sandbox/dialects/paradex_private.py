@@ -17,7 +17,7 @@ from sandbox.dialects.paradex_auth import Signature, parse_signature
 from sandbox.dialects.paradex_door import Call, Door, Entry, Handler, page
 from sandbox.dialects.paradex_errors import ApiError, json_response
 from sandbox.dialects.paradex_keys import PUBLIC_KEY_ATTRIBUTE, KeyRing
-from sandbox.dialects.paradex_orders import CancelOutcome, OrderDesk, check_batch_size
+from sandbox.dialects.paradex_orders import CancelOutcome, OrderDesk
 from sandbox.dialects.paradex_rows import Row
 from sandbox.dialects.paradex_views import VenueLog, Views
 from sandbox.model import FillCause, Order
@@ -63,7 +63,7 @@ class OrderPaths:
         payload = bodies.decode(call.body)
         if not isinstance(payload, list):
             raise ApiError("BINDING_ERROR", "the body must be a list of orders")
-        check_batch_size(len(payload))
+        self._desk.check_batch_size(len(payload))
         parsed = [bodies.read(bodies.OrderBody, entry) for entry in payload]
         outcome = self._desk.place_batch(call.account, parsed)
         accepted = [self._views.order(order) for order in outcome.orders]

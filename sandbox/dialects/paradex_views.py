@@ -12,10 +12,10 @@ from typing import Final
 from sandbox.dialects import paradex_market_rows as market_rows
 from sandbox.dialects import paradex_rows as rows
 from sandbox.dialects.paradex_errors import ApiError
-from sandbox.dialects.paradex_rows import Row, Serials
+from sandbox.dialects.paradex_rows import VENUE, Row, Serials
 from sandbox.events import Event, FillBusted, FillHappened, MarkChanged
 from sandbox.exchange import Exchange
-from sandbox.model import BookLevel, Fill, FundingPayment, MarketSpec, Order, Position, Refusal
+from sandbox.model import BookLevel, Fill, FundingPayment, Liquidity, MarketSpec, Order, Position, Refusal
 from sandbox.world import World
 
 FUNDING_ROWS_MAX: Final = 7_200
@@ -84,7 +84,10 @@ class Views:
     def fill(self, fill: Fill) -> Row:
         """Render a fill of a client account."""
         spot = self.spots.get(fill.id, self.exchange.index(fill.instrument))
-        return rows.fill_row(self._spec(fill.instrument), fill, ids=self.ids, underlying_price=spot)
+        row = rows.fill_row(self._spec(fill.instrument), fill, ids=self.ids, underlying_price=spot)
+        if fill.liquidity is Liquidity.MAKER and self.world.quirks.text(VENUE, "fill_side") == "taker":
+            row["side"] = fill.side.opposite.value
+        return row
 
     def position(self, account: str, position: Position, *, seq_no: int | None = None) -> Row:
         """Render a position at the mark price of now."""

@@ -224,7 +224,7 @@ class Bench:
 
     def twin(self) -> Twin:
         """Return a second twin over the same exchange, for parts that are tested alone."""
-        return build_twin(self.world, self.exchange, BackpackSwitches())
+        return build_twin(self.world, self.exchange)
 
     def socket(self) -> Socket:
         """Return a connection to the twin's WebSocket door."""
