@@ -27,6 +27,7 @@ class Capability(StrEnum):
     MARKETS = "markets with their grid"
     BOOK_SNAPSHOT = "book by REST"
     BOOK_STREAM = "book by stream"
+    BOOK_CONTINUITY = "a missing book frame is noticed"
     BEST_BID_ASK = "best bid and ask by stream"
     TRADES = "public trades"
     MARK_INDEX = "mark and index price"

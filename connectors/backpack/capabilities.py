@@ -24,8 +24,9 @@ CAPABILITIES: Capabilities = whole(
             _WORKS,
             _page("Streams, Depth"),
             "",
-            "changes bridged to the REST book: each U must follow the last u, else it is read again",
+            "changes bridged to the REST book, which is read again after a gap",
         ),
+        Capability.BOOK_CONTINUITY: Entry(_WORKS, _page("Streams, Depth"), "", "each U must follow the last u"),
         Capability.BEST_BID_ASK: Entry(
             _WORKS, _page("Streams, Depth"), "", "first level of the streamed book; bookTicker is not used"
         ),

@@ -27,6 +27,12 @@ CAPABILITIES: Capabilities = whole(
             "10 levels a side, every 250 ms",
             "every frame replaces the book, so one that is lost leaves no gap: only time may not run backwards",
         ),
+        Capability.BOOK_CONTINUITY: Entry(
+            _NEVER,
+            _page("WebSocket, Orderbook"),
+            "",
+            "frames are not numbered one by one; the next one heals whatever a lost one left",
+        ),
         Capability.BEST_BID_ASK: Entry(
             _WORKS, _page("WebSocket, Orderbook"), "", "first level of the streamed book; channel bbo is not used"
         ),

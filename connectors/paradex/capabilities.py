@@ -24,7 +24,10 @@ CAPABILITIES: Capabilities = whole(
             _WORKS,
             _page("WebSocket, order_book.{market}.deltas"),
             "",
-            "seq_no rises by exactly 1; after a gap it subscribes anew, for the REST book is no bridge",
+            "changes; after a gap it subscribes anew, for the REST book is no bridge",
+        ),
+        Capability.BOOK_CONTINUITY: Entry(
+            _WORKS, _page("WebSocket, order_book.{market}.deltas"), "", "seq_no rises by exactly 1"
         ),
         Capability.BEST_BID_ASK: Entry(
             _WORKS, _page("WebSocket, order_book"), "", "first level of the streamed book; channel bbo is not used"
