@@ -136,7 +136,12 @@ def _market(row: wire.MarketRow, fees: wire.AccountState) -> Market:
 
 
 def book(snapshot: wire.BookSnapshot, received: datetime) -> Book:
-    """Turn a full book picture into a Book; raises when a side is out of order or the two sides cross."""
+    """Turn a full book picture into a Book; raises when a side is out of order or the two sides cross.
+
+    Empty levels are left out; a price or size below zero cannot be and raises as well.
+    """
+    if any(level.p <= 0 or level.a < 0 for side in snapshot.l for level in side):
+        raise _violation(f"the {snapshot.s} book holds a level with a price or size below zero")
     bids, asks = (tuple(Level(level.p, level.a) for level in side[:LEVELS_MAX] if level.a > 0) for side in snapshot.l)
     _check_side(bids, "bids", lambda better, worse: better > worse)
     _check_side(asks, "asks", lambda better, worse: better < worse)

@@ -41,10 +41,14 @@ class LiveBook:
     def apply(self, frame: BookFrame, received: datetime) -> bool:
         """Take a frame; False when it shows that one was missed or that the sides cross, and the book is forgotten.
 
-        Changes before the first snapshot are passed over: they belong to an earlier subscription.
+        Changes before the first snapshot are passed over: they belong to an earlier subscription. A snapshot older
+        than a proven book is a repeated or late one: it must not take the book back in time.
         """
         if frame.update_type == "s":
+            is_older = self._sequence is not None and frame.seq_no < self._sequence
             self.forget()
+            if is_older:
+                return False
         elif frame.update_type != "d":
             raise ProtocolViolation(f"paradex: unknown book update type {frame.update_type[:20]!r}", venue="paradex")
         elif self._sequence is None:
@@ -52,6 +56,7 @@ class LiveBook:
         elif frame.seq_no != self._sequence + 1:
             self.forget()
             return False
+        self._sequence = None  # a frame that turns out to be a violation halfway leaves no proven book behind
         self._change(frame)
         self._sequence = frame.seq_no
         self._venue_time, self._received = _EPOCH + timedelta(milliseconds=frame.last_updated_at), received

@@ -165,9 +165,11 @@ def test_an_empty_book_is_a_book() -> None:
         [[{"p": "3000", "a": "1"}], [{"p": "2999", "a": "1"}]],
         [[{"p": "3000", "a": "1"}, {"p": "3001", "a": "1"}], []],
         [[], [{"p": "3000", "a": "1"}, {"p": "3000", "a": "1"}]],
+        [[], [{"p": "3000", "a": "1"}, {"p": "3001", "a": "-1"}]],
+        [[{"p": "0", "a": "1"}], []],
     ],
 )
-def test_a_crossed_or_disordered_book_is_a_violation(levels: object) -> None:
+def test_a_crossed_disordered_or_negative_book_is_a_violation(levels: object) -> None:
     with pytest.raises(ProtocolViolation):
         parse.book(parse.book_snapshot(enveloped({**BOOK, "l": levels})), NOW)
 

@@ -133,6 +133,27 @@ def test_a_frame_that_cannot_be_is_a_violation(changes: dict[str, Any]) -> None:
         book.apply(_frame(11, **changes), NOW)
 
 
+def test_a_frame_refused_halfway_leaves_no_proven_book() -> None:
+    book = LiveBook("ETH/USD")
+    book.apply(_snapshot(10), NOW)
+
+    with pytest.raises(ProtocolViolation):
+        book.apply(_frame(11, deletes=_levels("BUY", ("99", "0")), inserts=_levels("BUY", ("98.5", "-1"))), NOW)
+
+    assert not book.is_proven
+    assert book.view() is None
+
+
+def test_a_snapshot_older_than_the_proven_book_does_not_take_it_back_in_time() -> None:
+    book = LiveBook("ETH/USD")
+    book.apply(_snapshot(10), NOW)
+    book.apply(_frame(11, updates=_levels("SELL", ("101", "7"))), NOW)
+
+    assert not book.apply(_snapshot(10), NOW)
+    assert book.view() is None
+    assert book.apply(_snapshot(10), NOW), "once unproven, the venue's numbering may start anew"
+
+
 def test_only_the_top_levels_are_shown() -> None:
     book = LiveBook("ETH/USD")
     many = [(str(1000 + step), "1") for step in range(3 * DEPTH_MAX)]
