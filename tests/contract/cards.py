@@ -7,7 +7,7 @@ fail and must fail. `wire` cards need a twin's faults or clock; `reads` cards se
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -20,6 +20,7 @@ from connectors.venue import (
     CancelRefused,
     CancelTaken,
     Disconnected,
+    FeedEvent,
     FillUpdate,
     NotFound,
     NotSent,
@@ -29,6 +30,7 @@ from connectors.venue import (
     Unknown,
 )
 from core.errors import PrecisionRefused
+from core.numbers import ZERO
 from core.order import OrderStatus, OrderType, Side, TimeInForce
 from tests.contract.bench import UNKNOWN_ORDER, Bench, until, until_true
 
@@ -205,7 +207,7 @@ async def _rests(bench: Bench, how_long: TimeInForce) -> None:
     report = await bench.reported(intent, lambda found: found.status is OrderStatus.ACCEPTED)
     for seen in (*listed, report):
         assert (seen.client_order_id, seen.venue_order_id) == (intent.client_order_id, order_id)
-        assert (seen.status, seen.filled_quantity) == (OrderStatus.ACCEPTED, 0)
+        assert (seen.status, seen.filled_quantity) == (OrderStatus.ACCEPTED, ZERO)
     assert isinstance(await bench.client.cancel(intent, order_id), CancelTaken)
 
 
@@ -237,7 +239,7 @@ async def a_post_only_order_that_would_cross_never_fills(bench: Bench) -> None:
     outcome = await bench.client.place(intent)
     if isinstance(outcome, Accepted):
         report = await bench.ended(intent, outcome.report.venue_order_id)
-        assert (report.status, report.filled_quantity) == (OrderStatus.REJECTED, 0)
+        assert (report.status, report.filled_quantity) == (OrderStatus.REJECTED, ZERO)
     else:
         assert isinstance(outcome, Rejected)
     assert len(await bench.client.positions()) == 0
@@ -357,7 +359,7 @@ async def _is_cancelled_by(bench: Bench, *, client_id: bool) -> None:
     await bench.reported(intent, lambda found: found.status is OrderStatus.ACCEPTED, order_id)
     assert isinstance(await bench.client.cancel(intent, None if client_id else order_id), CancelTaken)
     report = await bench.ended(intent, order_id)
-    assert (report.status, report.filled_quantity) == (OrderStatus.CANCELLED, 0)
+    assert (report.status, report.filled_quantity) == (OrderStatus.CANCELLED, ZERO)
     assert isinstance(await bench.client.cancel(intent, None if client_id else order_id), CancelRefused)
 
 
@@ -526,7 +528,7 @@ async def a_cut_stream_is_told_and_no_fill_is_lost(bench: Bench) -> None:
     seen = await bench.events(lambda so_far: any(isinstance(e, Disconnected) for e in so_far))
     report = await bench.filled(intent)
 
-    def is_whole(so_far: list[object]) -> bool:
+    def is_whole(so_far: Sequence[FeedEvent]) -> bool:
         cut = {e.channel for e in (*seen, *so_far) if isinstance(e, Disconnected)}
         back = {e.channel for e in (*seen, *so_far) if isinstance(e, Reconnected)}
         health = bench.client.feed.health()
@@ -570,10 +572,10 @@ async def a_fill_told_twice_counts_once(bench: Bench) -> None:
     bench.wire.arm("duplicate_fill_frame", action="any")
     report = await bench.filled(intent)
 
-    def told(so_far: list[object]) -> dict[str, Decimal]:
+    def told(so_far: Sequence[FeedEvent]) -> dict[str, Decimal]:
         return {event.fill.trade_id: event.fill.quantity for event in so_far if isinstance(event, FillUpdate)}
 
-    seen = await bench.events(lambda so_far: sum(told(so_far).values()) >= report.filled_quantity)
+    seen = await bench.events(lambda so_far: sum(told(so_far).values(), ZERO) >= report.filled_quantity)
     listed = await until(
         lambda: bench.client.fills(bench.symbol, since), lambda found: {f.trade_id for f in found} == set(told(seen))
     )
