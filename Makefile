@@ -31,6 +31,9 @@ lint: .venv/.dev          ## format, lint, types and import contracts
 types: .venv/.dev         ## mypy alone
 	$(BIN)/mypy
 
+bench: .venv/.dev         ## orders signed and book frames read per second, beside ccxt (under two minutes)
+	$(BIN)/python -m benchmarks.signing && $(BIN)/python -m benchmarks.books
+
 check: lint test          ## what CI runs
 
 docs: .venv/.dev          ## write the tables of docs/venues from what the connectors declare
