@@ -36,10 +36,15 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Base URLs without trailing slash: rest_url up to and without the version path, ws_url complete."""
+    """Base URLs without trailing slash: rest_url up to and without the version path, ws_url complete.
+
+    binary_version: where a venue offers its public stream in a binary encoding too (Paradex: SBE), the version to ask
+    for at first; None asks for JSON, and so does every venue without such an encoding.
+    """
 
     rest_url: str
     ws_url: str
+    binary_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from connectors.settings import Outside, Timeouts
 from connectors.venue import Disconnected, FeedEvent, Reconnected
@@ -36,6 +36,8 @@ BACKOFF_MAX_S = 30.0
 CLOSE_S = 2.0
 
 Send = Callable[[str], Awaitable[None]]
+Readdress = Callable[[int], str | None]
+"""From the HTTP status of a refused handshake to the URL to try instead, at once; None keeps URL and back-off."""
 
 
 class EventQueue:
@@ -141,8 +143,12 @@ class Stream:
         settings: StreamSettings,
         events: EventQueue,
         headers: Mapping[str, str] | None = None,
+        readdress: Readdress | None = None,
     ) -> None:
-        """Prepare without connecting. `name` is the channel in Disconnected and Reconnected, e.g. "private"."""
+        """Prepare without connecting. `name` is the channel in Disconnected and Reconnected, e.g. "private".
+
+        readdress must come to an end: every URL that it names is tried without a pause.
+        """
         self._name = name
         self._venue = venue
         self._url = url
@@ -151,6 +157,7 @@ class Stream:
         self._settings = settings
         self._events = events
         self._headers = dict(headers or {})
+        self._readdress = readdress
         self._task: asyncio.Task[None] | None = None
         self._socket: ClientConnection | None = None
         self._first_up: asyncio.Future[None] | None = None
@@ -220,6 +227,11 @@ class Stream:
                 if not self._was_up:
                     self._report_first(refused)
                     return
+            except InvalidStatus as refused:
+                reason = f"{type(refused).__name__}: {refused}"
+                if self._took_other_address(refused.response.status_code):
+                    self._lost(reason)
+                    continue
             except (OSError, TimeoutError, WebSocketException, VenueError) as failure:
                 reason = f"{type(failure).__name__}: {failure}"
             self._lost(reason)
@@ -227,6 +239,13 @@ class Stream:
             failures = 0 if lived_s > BACKOFF_MAX_S else failures + 1
             ceiling_s = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2 ** min(failures, 10))
             await self._outside.sleep(ceiling_s * self._outside.rng.uniform(0.5, 1.0))
+
+    def _took_other_address(self, status: int) -> bool:
+        other = self._readdress(status) if self._readdress is not None else None
+        if other is None or other == self._url:
+            return False
+        self._url = other
+        return True
 
     async def _one_connection(self) -> str:
         """Live through one connection; return why it ended."""
@@ -358,4 +377,4 @@ async def _end(*tasks: asyncio.Future[None] | asyncio.Future[str] | asyncio.Futu
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-__all__ = ["EventQueue", "Send", "Stream", "StreamHandler", "StreamSettings"]
+__all__ = ["EventQueue", "Readdress", "Send", "Stream", "StreamHandler", "StreamSettings"]

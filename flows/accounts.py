@@ -9,7 +9,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -59,6 +59,7 @@ class _Entry(BaseModel):
     owner: str
     account: str
     agent_wallet: str | None = None
+    binary_version: Annotated[int, Field(ge=0, le=9)] | None = None  # public stream in binary frames: Paradex only
 
 
 class _File(BaseModel):
@@ -149,6 +150,13 @@ def _account(entry: _Entry, secret: SecretStr) -> Account:
         raise ConfigurationError(
             f"{entry.venue} has no {entry.environment}; take account {entry.id} out of accounts.yaml"
         )
+    if entry.binary_version is not None:
+        if entry.venue is not Venue.PARADEX:
+            raise ConfigurationError(
+                f"{entry.venue} has no binary stream; take binary_version out of account {entry.id} in accounts.yaml",
+                field="accounts",
+            )
+        endpoints = replace(endpoints, binary_version=entry.binary_version)
     return Account(AccountRef(entry.id, entry.venue, entry.owner), entry.environment, keys, endpoints)
 
 

@@ -1,6 +1,7 @@
 """Paradex streams: books and marks on one socket, own orders and fills on another. It fills snapshots, trades nothing.
 
-Plain JSON: the URL carries no encoding parameters. docs.paradex.trade, WebSocket API: channels order_book.*.deltas
+The public socket asks for JSON or, where Endpoints.binary_version is set, for binary frames; on every socket a text
+frame is JSON-RPC and a binary one SBE (sbe.py). docs.paradex.trade, WebSocket API: channels order_book.*.deltas
 (first the whole book, then changes whose seq_no grows by one; after a gap one subscribes anew), markets_summary.*,
 orders.*, fills.*; the venue pings by itself, private channels send changes only.
 """
@@ -15,11 +16,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.paradex import build, parse
+from connectors.paradex import build, parse, sbe
 from connectors.paradex.book import LiveBook
+from connectors.paradex.encoding import Negotiation
 from connectors.paradex.own_sides import OwnSides
 from connectors.paradex.tokens import TokenKeeper
-from connectors.paradex.wire import BookFrame, FillRow, OrderRow, RpcFrame, SummaryRow, rpc_frame, shaped
+from connectors.paradex.wire import BookFrame, FillRow, OrderRow, RpcFrame, SummaryRow, rpc_frame, shaped, violation
 from connectors.settings import Endpoints, Outside, Timeouts
 from connectors.stream import EventQueue, Send, Stream, StreamSettings
 from connectors.venue import FeedEvent, FeedHealth, FillUpdate, OrderUpdate
@@ -56,14 +58,16 @@ class ParadexFeed:
         self._books = _BookStream(outside, timeouts, needs, self._renew_public)
         self._orders = _OrderStream(outside, needs, self._events)
         settings = StreamSettings.of(timeouts)
+        negotiation = Negotiation(endpoints.ws_url, endpoints.binary_version)
         self._public = Stream(
             "public",
             Venue.PARADEX,
-            endpoints.ws_url,
+            negotiation.url(),
             self._books,
             outside=outside,
             settings=settings,
             events=self._events,
+            readdress=negotiation.refused,
         )
         self._private = Stream(
             "private",
@@ -210,7 +214,10 @@ class _BookStream:
         await self._until_proven(*self._books)
 
     def received(self, frame: str | bytes) -> None:
-        """Route a frame by its channel."""
+        """Route a frame by its channel, a binary one by its template."""
+        if isinstance(frame, bytes):
+            self._event(sbe.decode(frame))
+            return
         message = rpc_frame(frame)
         if message.params is None:
             if self._calls is not None:
@@ -243,6 +250,12 @@ class _BookStream:
     def heartbeat(self) -> None:
         """Beat with a WebSocket ping: the venue has no ping of its own for clients."""
         return
+
+    def _event(self, event: sbe.Event | None) -> None:
+        if isinstance(event, sbe.BookEvent):
+            self._book_frame(sbe.book_frame(event))
+        elif isinstance(event, sbe.SummaryEvent):
+            self._mark_frame(sbe.summary_row(event))
 
     def _book_frame(self, frame: BookFrame) -> None:
         symbol = self._needs.listing().symbol_of(frame.market)
@@ -308,7 +321,15 @@ class _OrderStream:
         await self._calls.subscribe(build.ORDERS_CHANNEL, build.FILLS_CHANNEL)
 
     def received(self, frame: str | bytes) -> None:
-        """Turn a notification into an event."""
+        """Turn a notification into an event.
+
+        Own orders and fills are documented as JSON on every socket. Passing over a binary one would lose a fill in
+        silence, so it ends the connection.
+        """
+        if isinstance(frame, bytes):
+            if sbe.header(frame).is_private:
+                raise violation("own orders and fills came as binary frames, which are documented as JSON")
+            return
         message = rpc_frame(frame)
         if message.params is None:
             if self._calls is not None:

@@ -305,10 +305,8 @@ def page(body: bytes, what: str) -> Page:
     return Page(tuple(rows), cursor or None)
 
 
-def rpc_frame(frame: str | bytes) -> RpcFrame:
-    """Read a text frame; a binary one belongs to an encoding that this connector never asks for."""
-    if isinstance(frame, bytes):
-        raise violation("a binary frame on a stream that was opened for JSON")
+def rpc_frame(frame: str) -> RpcFrame:
+    """Read a text frame; binary ones are read in sbe.py."""
     return shaped(RpcFrame, read_json(frame, "stream frame"), "stream frame")
 
 

@@ -1,8 +1,9 @@
 """Paradex's WebSocket: JSON-RPC control plane, subscriptions, and order commands over the socket.
 
 Written from docs.paradex.trade (WebSocket API: Introduction, Authentication, Error Handling, Rate Limits;
-order.create and its kin). One `Connection` is one client. Frames are JSON text; a client that asks for the
-binary encoding is answered HTTP 400 at the handshake. Must not decide about orders: that is the desk's.
+Binary Encoding (SBE); order.create and its kin). One `Connection` is one client. Calls, answers and private
+channels are JSON text; public channels are too, unless the handshake asked for binary frames, where a version that
+is not served is answered HTTP 400. Must not decide about orders: that is the desk's.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sandbox.dialects import paradex_bodies as bodies
+from sandbox.dialects import paradex_sbe as sbe
 from sandbox.dialects.paradex_auth import TokenError, TokenMint
 from sandbox.dialects.paradex_bodies import CancelBatchBody, ModifyBody, OrderBody
-from sandbox.dialects.paradex_channels import ChannelError, Feed, read_channel
+from sandbox.dialects.paradex_channels import Channel, ChannelError, Feed, read_channel
 from sandbox.dialects.paradex_errors import ApiError, TooManyRequests, error_response, of_refusal
 from sandbox.dialects.paradex_limits import RateLimiter
 from sandbox.dialects.paradex_orders import OrderDesk
@@ -31,6 +33,7 @@ from sandbox.model import Order, Refusal
 UNREAD_MAX: Final = 2_000
 CHANNELS_MAX: Final = 500
 NODE_ID: Final = "twin-1"
+BOOK_TOPICS: Final = frozenset({"deltas", "snapshot"})
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_TOO_SLOW: Final = 1008
 
@@ -79,12 +82,13 @@ class Gate:
             await asyncio.sleep(0)  # the server closes its socket next; ending earlier, it logs an error
             return
         await socket.accept()
-        await Connection(socket, self).run()
+        await Connection(socket, self, sbe.asked_version(socket.query_params)).run()
 
     def _refusal(self, socket: WebSocket) -> Response | None:
-        if socket.query_params.get("sbeSchemaId", "0") not in ("", "0"):
-            error = ApiError("INVALID_REQUEST_PARAMETER", "this server offers JSON frames only (schema 0)")
-            return error_response(error)
+        try:
+            sbe.asked_version(socket.query_params)
+        except sbe.NoSuchSchema as problem:
+            return error_response(ApiError("INVALID_REQUEST_PARAMETER", str(problem)))
         owner = f"connects/{socket.client.host if socket.client else 'local'}"
         try:
             now_us = self.views.world.wall_us(VENUE)
@@ -95,15 +99,19 @@ class Gate:
 
 
 class Connection:
-    """One client: its account, its channels, and a bounded queue of frames to send."""
+    """One client: its account, its channels, and a bounded queue of frames to send.
 
-    def __init__(self, socket: WebSocket, gate: Gate) -> None:
+    `sbe_version` is the version of binary frames that public channels come in; None for JSON.
+    """
+
+    def __init__(self, socket: WebSocket, gate: Gate, sbe_version: int | None = None) -> None:
         self.account = ""
         self._socket = socket
         self._gate = gate
         self._world = gate.views.world
         self._channels: set[str] = set()
-        self._frames: asyncio.Queue[str | int] = asyncio.Queue()
+        self._sbe_version = sbe_version
+        self._frames: asyncio.Queue[str | bytes | int] = asyncio.Queue()
         self._is_closing = False
         self._cancels_on_disconnect = False
         self._own_orders: set[str] = set()
@@ -147,12 +155,18 @@ class Connection:
                 copies = 2
             case FrameFate.SEND:
                 copies = 1
-        params = {"channel": channel, "data": row}
-        frame = _encode({"jsonrpc": "2.0", "method": "subscription", "params": params})
+        frame = self._notification(channel, row)
         for _ in range(copies):
             self._queue(frame)
 
-    def _queue(self, frame: str) -> None:
+    def _notification(self, channel: str, row: Row) -> str | bytes:
+        binary = None if self._sbe_version is None else sbe.frame_of(channel, row, self._sbe_version)
+        if binary is not None:
+            return binary
+        params = {"channel": channel, "data": row}
+        return _encode({"jsonrpc": "2.0", "method": "subscription", "params": params})
+
+    def _queue(self, frame: str | bytes) -> None:
         if self._is_closing:
             return
         if self._frames.qsize() >= UNREAD_MAX:
@@ -176,7 +190,10 @@ class Connection:
                 if isinstance(frame, int):
                     await self._socket.close(frame)
                     return
-                await self._socket.send_text(frame)
+                if isinstance(frame, bytes):
+                    await self._socket.send_bytes(frame)
+                else:
+                    await self._socket.send_text(frame)
             except (WebSocketDisconnect, RuntimeError):
                 return  # the client is gone; the reader sees the same
 
@@ -270,6 +287,8 @@ class Connection:
             self._require_account()
         if name in self._channels or len(self._channels) >= CHANNELS_MAX:
             raise RpcError(INVALID_REQUEST, "invalid request", "already subscribed")
+        if self._sbe_version is not None and channel.topic in BOOK_TOPICS:
+            self._require_only_book(channel)
         self._channels.add(name)
         # The answer must come before the first book of a book channel: it is queued by the caller.
         asyncio.get_running_loop().call_soon(self._start, name)
@@ -278,6 +297,13 @@ class Connection:
     def _start(self, name: str) -> None:
         if name in self._channels and not self._is_closing:
             self._gate.feed.subscribe(self, read_channel(name, self._gate.views))
+
+    def _require_only_book(self, wanted: Channel) -> None:
+        """Refuse a market's second book: a binary frame names its market only, nobody could tell the two apart."""
+        taken = (read_channel(name, self._gate.views) for name in self._channels)
+        if any(channel.topic in BOOK_TOPICS and channel.market == wanted.market for channel in taken):
+            problem = "a binary connection has one order_book channel for each market"
+            raise RpcError(INVALID_REQUEST, "invalid request", problem)
 
     def _unsubscribe(self, params: dict[str, Any]) -> Row:
         name = _channel_name(params)

@@ -50,6 +50,17 @@ def test_sandbox_accounts_are_the_same_every_time() -> None:
     assert [a.public_identity() for a in sandbox_accounts()] == [a.public_identity() for a in sandbox_accounts()]
 
 
+def test_a_paradex_account_may_ask_for_the_binary_stream_and_nobody_else_may(tmp_path: Path) -> None:
+    home = home_with(tmp_path, entry("main", "paradex"), entry("sub-1", "paradex", binary_version=2))
+    found = accounts_for(Environment.TESTNET, home, secrets("MAIN", "SUB_1"))
+    assert found["main"].endpoints.binary_version is None
+    assert found["sub-1"].endpoints.binary_version == 2
+
+    home = home_with(tmp_path, entry("main", binary_version=2))
+    with pytest.raises(ConfigurationError, match="pacifica has no binary stream"):
+        accounts_for(Environment.TESTNET, home, secrets("MAIN"))
+
+
 def test_each_account_gets_its_own_key_and_the_endpoints_of_its_venue(tmp_path: Path) -> None:
     home = home_with(tmp_path, entry("main"), entry("sub-1", "paradex"))
     found = accounts_for(Environment.TESTNET, home, secrets("MAIN", "SUB_1"))

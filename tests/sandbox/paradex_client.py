@@ -237,6 +237,7 @@ class Socket:
         self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._count = 0
         self.notices: list[dict[str, Any]] = []  # params of the notifications read so far
+        self.binary: list[bytes] = []  # binary frames read so far
         self.closed_with: int | None = None
 
     async def __aenter__(self) -> Self:
@@ -264,12 +265,18 @@ class Socket:
             return await self._from_app.get()
 
     async def frame(self) -> dict[str, Any]:
-        """The next frame, decoded; notifications are also kept in `notices`."""
+        """The next text frame, decoded; notifications are also kept in `notices`, binary frames in `binary`."""
         message = await self._next()
+        while message.get("bytes") is not None:
+            self.binary.append(message["bytes"])
+            message = await self._next()
+        return self._read(message)
+
+    def _read(self, message: dict[str, Any]) -> dict[str, Any]:
         if message["type"] == "websocket.close":
             self.closed_with = message["code"]
             raise ConnectionError(f"closed with {self.closed_with}")
-        frame = json.loads(message["text"])
+        frame: dict[str, Any] = json.loads(message["text"])
         if frame.get("method") == "subscription":
             self.notices.append(frame["params"])
         return frame
@@ -308,7 +315,14 @@ class Socket:
         for _ in range(20):
             await asyncio.sleep(0)
             while not self._from_app.empty():
-                await self.frame()
+                await self._take()
+
+    async def _take(self) -> None:
+        message = await self._next()
+        if message.get("bytes") is not None:
+            self.binary.append(message["bytes"])
+        else:
+            self._read(message)
 
     def rows(self, channel: str) -> list[dict[str, Any]]:
         """The rows of one channel read so far."""

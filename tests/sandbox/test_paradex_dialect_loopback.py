@@ -73,11 +73,11 @@ async def test_an_outside_client_signs_in_trades_and_hears_its_fill(running: Run
         assert (position["market"], position["size"]) == (ETH, "0.1")
 
 
-async def test_binary_frames_are_refused_at_the_handshake_without_noise(
+async def test_a_binary_version_that_is_not_served_is_refused_at_the_handshake_without_noise(
     running: Running, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.WARNING)
     with pytest.raises(websockets.InvalidStatus) as refused:
-        await websockets.connect(f"{running.ws}?sbeSchemaId=1&sbeSchemaVersion=2", proxy=None)
+        await websockets.connect(f"{running.ws}?sbeSchemaId=1&sbeSchemaVersion=3", proxy=None)
     assert refused.value.response.status_code == 400
     assert caplog.records == []

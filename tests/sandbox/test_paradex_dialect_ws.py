@@ -1,6 +1,7 @@
 """The Paradex twin over WebSocket: control plane, channels, sequence numbers, order commands, faults."""
 
 import json
+import struct
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -31,8 +32,8 @@ class Bench:
         self.quote(Side.BUY, "10", "2499")
         self.quote(Side.SELL, "10", "2501")
 
-    def quote(self, side: Side, quantity: str, price: str) -> int:
-        request = OrderRequest("mm", "ETH/USD", side, OrderKind.LIMIT, Decimal(quantity), Decimal(price))
+    def quote(self, side: Side, quantity: str, price: str, account: str = "mm") -> int:
+        request = OrderRequest(account, "ETH/USD", side, OrderKind.LIMIT, Decimal(quantity), Decimal(price))
         return self.exchange.submit(request).id
 
     def body(self, side: str, size: str, price: str = "0", **rest: Any) -> dict[str, Any]:
@@ -75,13 +76,85 @@ async def test_json_frames_need_no_parameters(bench: Bench, query: str):
         await socket.subscribe(f"bbo.{ETH}")
 
 
-@pytest.mark.parametrize("query", ["sbeSchemaId=1&sbeSchemaVersion=2", "sbeSchemaId=1&sbeSchemaVersion=0"])
-async def test_a_client_that_wants_binary_frames_gets_400(bench: Bench, query: str):
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sbeSchemaId=1&sbeSchemaVersion=3",
+        "sbeSchemaId=2&sbeSchemaVersion=0",
+        "sbeSchemaId=1",
+        "sbeSchemaId=1&sbeSchemaVersion=-1",
+        "sbeSchemaId=1&sbeSchemaVersion=two",
+        "sbeSchemaId=one&sbeSchemaVersion=2",
+    ],
+)
+async def test_a_schema_or_version_that_is_not_served_gets_400(bench: Bench, query: str):
     with pytest.raises(Denied) as denied:
         async with bench.socket(query=query):
             pass
     assert denied.value.status == 400
     assert json.loads(denied.value.body)["error"] == "INVALID_REQUEST_PARAMETER"
+
+
+def header(frame: bytes) -> tuple[int, ...]:
+    """Block length, template, schema and version of a binary frame."""
+    return struct.unpack_from("<4H", frame)
+
+
+@pytest.mark.parametrize(("version", "summary_block", "funding_block"), [(0, 216, 58), (1, 240, 66), (2, 240, 66)])
+async def test_public_channels_come_in_binary_when_the_handshake_asked(
+    bench: Bench, version: int, summary_block: int, funding_block: int
+):
+    async with bench.socket(query=f"sbeSchemaId=1&sbeSchemaVersion={version}") as socket:
+        await socket.subscribe(DELTAS, f"bbo.{ETH}", f"trades.{ETH}", f"markets_summary.{ETH}", "funding_data.ALL")
+        bench.quote(Side.BUY, "1", "2501", "mm2")
+        bench.exchange.set_prices("ETH/USD", Decimal(2600), Decimal(2600), Decimal(0))
+        await socket.settle()
+        blocks = {header(frame)[1]: header(frame)[0] for frame in socket.binary}
+        assert blocks == {1: 50, 2: 48, 3: 89, 4: summary_block, 5: funding_block}
+        assert {header(frame)[2:] for frame in socket.binary} == {(1, version)}
+        assert socket.notices == []
+
+
+async def test_a_binary_book_starts_whole_and_removes_levels_with_size_zero(bench: Bench):
+    async with bench.socket(query="sbeSchemaId=1&sbeSchemaVersion=2") as socket:
+        await socket.subscribe(DELTAS)
+        bench.quote(Side.BUY, "10", "2501", "mm2")
+        await socket.settle()
+    whole, change = socket.binary
+    first, second = (struct.unpack_from("<qqB", frame, 8) for frame in (whole, change))
+    assert (first[2], second[2]) == (0, 1)
+    assert second[1] == first[1] + 1
+    assert (
+        whole[97:]
+        == struct.pack("<HHqqHHqq", 16, 1, 2499 * 10**8, 10**9, 16, 1, 2501 * 10**8, 10**9)
+        + bytes([len(ETH)])
+        + ETH.encode()
+    )
+    assert change[97:] == struct.pack("<HHHHqq", 16, 0, 16, 1, 2501 * 10**8, 0) + bytes([len(ETH)]) + ETH.encode()
+
+
+async def test_a_binary_connection_has_one_book_for_each_market(bench: Bench):
+    async with bench.socket(query="sbeSchemaId=1&sbeSchemaVersion=2") as socket:
+        await socket.subscribe(DELTAS, "order_book.BTC-USD-PERP.deltas")
+        code, problem = await socket.error("subscribe", {"channel": SNAPSHOT})
+        assert (code, problem) == (-32600, "a binary connection has one order_book channel for each market")
+        await socket.result("unsubscribe", {"channel": DELTAS})
+        await socket.subscribe(SNAPSHOT)
+    async with bench.socket() as plain:
+        await plain.subscribe(DELTAS, SNAPSHOT)
+
+
+async def test_private_channels_stay_json_on_a_binary_connection(bench: Bench):
+    async with bench.socket(query="sbeSchemaId=1&sbeSchemaVersion=2") as socket:
+        await socket.result("auth", {"bearer": await bench.token()})
+        await socket.subscribe("orders.ALL", "fills.ALL", "account")
+        await socket.result("order.create", bench.body("BUY", "0.1", "2501", instruction="IOC"))
+        bench.run(1)
+        await socket.settle()
+        assert socket.rows("orders.ALL")
+        assert socket.rows("fills.ALL")
+        assert socket.rows("account")
+        assert socket.binary == []
 
 
 async def test_connects_are_limited_by_address():
