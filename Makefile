@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
+WORKERS ?= 2
 PACKAGES := core connectors sandbox store tasks flows cli deployments
 
 .PHONY: help demo test lint types check docs lock up down clean
@@ -20,7 +21,7 @@ down: .venv/.run          ## stop what `make up` started
 	@$(BIN)/hedge down
 
 test: .venv/.dev          ## the whole suite
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 lint: .venv/.dev          ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .
