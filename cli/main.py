@@ -56,12 +56,17 @@ def down() -> None:
 
 
 @app.command()
-def sandbox(seed: Seed = 7, port_base: PortBase = None, speed: Speed = 1.0) -> None:
+def sandbox(
+    seed: Seed = 7,
+    port_base: PortBase = None,
+    speed: Speed = 1.0,
+    scenario: Annotated[str | None, typer.Option(help="Script of faults to play, by name.")] = None,
+) -> None:
     """Run only the venue twins, in the foreground."""
     from sandbox.server import main_run
     from store.home import Home
 
-    raise typer.Exit(main_run(seed, port_base or Home.from_env(os.environ).port_base, speed))
+    raise typer.Exit(main_run(seed, port_base or Home.from_env(os.environ).port_base, speed, scenario))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox import scenarios
 from sandbox.faults import FaultKind
 from sandbox.model import Refusal
 from sandbox.ports import rest_url, ws_url
@@ -133,18 +134,25 @@ class QuirkBody(_Body):
     value: StrictBool | StrictInt | StrictStr | None
 
 
+class ScenarioBody(_Body):
+    """A script of sandbox/scenarios to play from now on."""
+
+    name: str = Field(max_length=100)
+
+
 class FaultBody(_Body):
     """A fault to arm; adl and tradebust happen at once, clear disarms."""
 
     venue: Venue
     kind: FaultKind | Literal["adl", "tradebust", "clear"]
-    action: Literal["place", "cancel", "read", "any"] = "place"
+    action: Literal["place", "cancel", "read", "fill", "book", "any"] = "place"
     count: int | None = Field(default=None, ge=1, le=1_000_000)
     probability: float = Field(default=1.0, gt=0, le=1)
     duration_s: float | None = Field(default=None, gt=0, le=86_400)
     delay_ms: int = Field(default=0, ge=0, le=600_000)
     status: int = Field(default=503, ge=500, le=599)
     when: Literal["before", "after"] = "before"
+    share: DecimalText = "1"
     account: str | None = None
     instrument: Instrument | None = None
     quantity: DecimalText | None = None
@@ -249,6 +257,21 @@ class Control:
             raise FieldError(error.field, str(error)) from None
         return JSONResponse(self._world.quirks.row(quirk))
 
+    async def list_scenarios(self, _request: Request) -> Response:
+        """Answer every script with what it shows."""
+        return JSONResponse({"scenarios": {name: scenarios.load(name).about for name in scenarios.names()}})
+
+    async def play_scenario(self, request: Request) -> Response:
+        """Let a script begin now."""
+        body = ScenarioBody.model_validate_json(await request.body())
+        try:
+            scenario = scenarios.load(body.name)
+        except scenarios.ScenarioError as error:
+            raise FieldError("name", str(error)) from None
+        self._world.sync()
+        scenarios.play(self._world, scenario)
+        return JSONResponse({"playing": body.name, "steps": len(scenario.steps)})
+
     async def arm_fault(self, request: Request) -> Response:
         """Arm a fault, or let an ADL or a tradebust happen now."""
         body = FaultBody.model_validate_json(await request.body())
@@ -265,6 +288,7 @@ class Control:
                 delay_ms=body.delay_ms,
                 status=body.status,
                 after=body.when == "after",
+                share=Decimal(body.share),
             )
             return JSONResponse({"armed": body.kind.value, "venue": body.venue})
         return JSONResponse(self._act(body))
@@ -315,6 +339,8 @@ def create_control_app(world: World, port_base: int) -> Starlette:
             Route("/control/limits", control.set_limit, methods=["POST"]),
             Route("/control/quirks", control.list_quirks, methods=["GET"]),
             Route("/control/quirks", control.set_quirk, methods=["POST"]),
+            Route("/control/scenario", control.list_scenarios, methods=["GET"]),
+            Route("/control/scenario", control.play_scenario, methods=["POST"]),
             Route("/control/faults", control.arm_fault, methods=["POST"]),
             Route("/control/state", control.state, methods=["GET"]),
         ],

@@ -11,7 +11,10 @@ Kinds and where they strike:
   ws_disconnect        the connection closes instead of sending the next frame
   ws_gap               one book frame is not sent
   duplicate_fill_frame one fill frame is sent twice
+  ws_delay             a frame (action = fill, book or any) waits `delay_ms` of venue time; later ones queue behind it
+  half_open            connections stay open, but no frame is sent while armed
   stale_mark           the venue's mark price stands still while armed
+  thin_book            the makers quote only `share` of their sizes while armed
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -27,6 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Sleep = Callable[[int], Awaitable[None]]
 DROP_EXTENSION = "sandbox.drop"
+ONE = Decimal(1)
 
 
 class FaultKind(StrEnum):
@@ -40,7 +45,14 @@ class FaultKind(StrEnum):
     WS_DISCONNECT = "ws_disconnect"
     WS_GAP = "ws_gap"
     DUPLICATE_FILL_FRAME = "duplicate_fill_frame"
+    WS_DELAY = "ws_delay"
+    HALF_OPEN = "half_open"
     STALE_MARK = "stale_mark"
+    THIN_BOOK = "thin_book"
+
+
+# These are states, not strikes: without a duration they hold until disarmed.
+LASTING = frozenset({FaultKind.HALF_OPEN, FaultKind.STALE_MARK, FaultKind.THIN_BOOK})
 
 
 class FrameFate(StrEnum):
@@ -62,13 +74,14 @@ class Fault:
 
     venue: str
     kind: FaultKind
-    action: str  # "place", "cancel", "read" or "any"
+    action: str  # "place", "cancel", "read" or "any"; for ws_delay the channel, "fill", "book" or "any"
     count: int | None
     probability: float  # of striking at each occasion, drawn from the seeded generator
     until_us: int | None  # venue time
     delay_ms: int = 0
     status: int = 503
     after: bool = False  # http_5xx: answer the error after the engine acted
+    share: Decimal = Decimal(1)  # thin_book: fraction of the makers' usual sizes
     struck: int = 0
 
 
@@ -99,10 +112,13 @@ class FaultDesk:
         delay_ms: int = 0,
         status: int = 503,
         after: bool = False,
+        share: Decimal = Decimal(1),
     ) -> Fault:
-        """Arm one fault. Without count and duration it strikes once (stale_mark: until disarmed)."""
-        if count is None and duration_s is None and kind is not FaultKind.STALE_MARK:
+        """Arm one fault. Without count and duration it strikes once (a lasting one: until disarmed)."""
+        if count is None and duration_s is None and kind not in LASTING:
             count = 1
+        if kind is FaultKind.WS_DELAY and action not in ("fill", "book"):
+            action = "any"
         until_us = None if duration_s is None else self._now_us() + int(duration_s * 1_000_000)
         fault = Fault(
             venue=venue,
@@ -114,6 +130,7 @@ class FaultDesk:
             delay_ms=delay_ms,
             status=status,
             after=after,
+            share=share,
         )
         self._armed.append(fault)
         return fault
@@ -152,11 +169,22 @@ class FaultDesk:
             return FrameFate.SEND
         if self.take(venue, FaultKind.WS_DISCONNECT) is not None:
             return FrameFate.CLOSE
+        if self.is_active(venue, FaultKind.HALF_OPEN):
+            return FrameFate.DROP
         if channel == "book" and self.take(venue, FaultKind.WS_GAP) is not None:
             return FrameFate.DROP
         if channel == "fill" and self.take(venue, FaultKind.DUPLICATE_FILL_FRAME) is not None:
             return FrameFate.TWICE
         return FrameFate.SEND
+
+    def frame_delay_us(self, venue: str, channel: str) -> int:
+        """How long one outgoing frame waits; 0 mostly. What queues up behind it is sent without a further wait."""
+        fault = self.take(venue, FaultKind.WS_DELAY, channel)
+        return 0 if fault is None else fault.delay_ms * 1000
+
+    def depth_share(self, venue: str) -> Decimal:
+        """Fraction of their usual sizes that the venue's makers quote now."""
+        return min((f.share for f in self.armed if (f.venue, f.kind) == (venue, FaultKind.THIN_BOOK)), default=ONE)
 
     @staticmethod
     def _is_alive(fault: Fault, now_us: int) -> bool:

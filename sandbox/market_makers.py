@@ -14,6 +14,7 @@ from sandbox.model import MarketSpec, OrderKind, OrderRequest, Refusal, RefusalR
 
 MAKER_ACCOUNT = "market-maker"
 FLOW_ACCOUNT = "background-flow"
+ONE = Decimal(1)
 HALF_SPREAD_BPS: dict[str, float] = {"pacifica": 0.9, "paradex": 0.6, "backpack": 1.1}
 LEVEL_GAP_BPS = 0.8
 LEVEL_NOTIONALS = (1_200, 3_000, 6_000, 10_000, 15_000, 20_000, 25_000, 30_000)  # quote, before noise
@@ -36,8 +37,13 @@ class MarketMaker:
             side: [self._notional(level) for level in LEVEL_NOTIONALS] for side in Side
         }
 
-    def requote(self) -> None:
-        """Move both ladders to the present mark."""
+    @property
+    def venue(self) -> str:
+        """Name of the venue."""
+        return self._exchange.name
+
+    def requote(self, depth_share: Decimal = ONE) -> None:
+        """Move both ladders to the present mark, with `depth_share` of the usual sizes."""
         self._skew_bps = 0.9 * self._skew_bps + self._random.gauss(0.0, 0.08)
         for sizes in self._notionals.values():
             for level, base in enumerate(LEVEL_NOTIONALS):
@@ -48,8 +54,8 @@ class MarketMaker:
         self._exchange.quote(
             MAKER_ACCOUNT,
             self._instrument,
-            self._ladder(Side.BUY, centre),
-            self._ladder(Side.SELL, centre),
+            self._ladder(Side.BUY, centre, depth_share),
+            self._ladder(Side.SELL, centre, depth_share),
         )
 
     def maybe_take(self, elapsed_s: float) -> None:
@@ -74,7 +80,7 @@ class MarketMaker:
             if refusal.reason is not RefusalReason.MIN_NOTIONAL:
                 raise
 
-    def _ladder(self, side: Side, centre: Decimal) -> dict[Decimal, Decimal]:
+    def _ladder(self, side: Side, centre: Decimal, depth_share: Decimal) -> dict[Decimal, Decimal]:
         spec, ladder = self._spec, {}
         rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
         last: Decimal | None = None
@@ -87,7 +93,7 @@ class MarketMaker:
             if price <= 0:
                 break
             last = price
-            lots = (Decimal(f"{notional:.2f}") / price / spec.lot).to_integral_value()
+            lots = (Decimal(f"{notional:.2f}") * depth_share / price / spec.lot).to_integral_value()
             ladder[price] = max(lots, Decimal(1)) * spec.lot
         return ladder
 

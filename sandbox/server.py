@@ -30,6 +30,7 @@ from sandbox.control import create_control_app
 from sandbox.faults import DROP_EXTENSION
 from sandbox.markets import VENUES
 from sandbox.ports import CONTROL_OFFSET, HOST, VENUE_OFFSETS
+from sandbox.scenarios import ScenarioError, load, play
 from sandbox.world import World
 
 DEFAULT_PORT_BASE = 7100
@@ -84,13 +85,16 @@ async def serve(
     seed: int,
     port_base: int,
     speed: float,
+    scenario: str | None = None,
     ready: Callable[[], None] | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve the twins until `stop` is set, or SIGINT or SIGTERM arrives.
 
-    `ready` is called once all ports accept connections. Raises PortOccupied before anything is started.
+    `ready` is called once all ports accept connections; the `scenario` (sandbox/scenarios.py) begins then.
+    Raises ScenarioError or PortOccupied before anything is started.
     """
+    script = None if scenario is None else load(scenario)
     stopping = stop or asyncio.Event()
     world = World(seed=seed, clock=ScaledClock(_wall_us, speed))
     apps = _build_apps(world, port_base)
@@ -106,6 +110,10 @@ async def serve(
         watcher = asyncio.create_task(stopping.wait(), name="twin-stop")
         await _await_started(servers, running)
         log.info("twins ready on %s:%d-%d, seed %d", HOST, port_base, port_base + len(apps) - 1, seed)
+        if script is not None:
+            world.sync()
+            play(world, script)
+            log.info("scenario %s: %s", scenario, script.about)
         if ready is not None:
             ready()
         await asyncio.wait([*running, watcher], return_when=asyncio.FIRST_COMPLETED)
@@ -117,12 +125,12 @@ async def serve(
         await asyncio.gather(*running)
 
 
-def main_run(seed: int, port_base: int, speed: float) -> int:
+def main_run(seed: int, port_base: int, speed: float, scenario: str | None = None) -> int:
     """Run the sandbox in the foreground; return the process's exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
-        asyncio.run(serve(seed=seed, port_base=port_base, speed=speed))
-    except PortOccupied as error:
+        asyncio.run(serve(seed=seed, port_base=port_base, speed=speed, scenario=scenario))
+    except (PortOccupied, ScenarioError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     return 0
@@ -134,8 +142,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--port-base", type=int, default=DEFAULT_PORT_BASE)
     parser.add_argument("--speed", type=float, default=1.0, help="venue seconds for each real second")
+    parser.add_argument("--scenario", help="script of faults to play: a name of sandbox/scenarios")
     chosen = parser.parse_args(argv)
-    return main_run(chosen.seed, chosen.port_base, chosen.speed)
+    return main_run(chosen.seed, chosen.port_base, chosen.speed, chosen.scenario)
 
 
 def _build_apps(world: World, port_base: int) -> dict[str, Starlette]:

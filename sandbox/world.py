@@ -154,8 +154,9 @@ class World:
             for venue in self.exchanges:
                 self._bases[venue, instrument].step(elapsed_s)
             self._publish(instrument)
+        shares = {venue: self.faults.depth_share(venue) for venue in self.exchanges}
         for maker in self._makers:
-            maker.requote()
+            maker.requote(shares[maker.venue])
             maker.maybe_take(elapsed_s / max(1.0, self.clock.speed))
 
     def _publish(self, instrument: str) -> None:

@@ -36,6 +36,7 @@ class Connection:
         self._socket = socket
         self._queue: asyncio.Queue[tuple[str, str]] = asyncio.Queue(FRAMES_QUEUED_MAX)
         self._is_overrun = False
+        self._unheld = 0  # frames that go out without a further delay
 
     def offer(self, text: str, channel: str) -> None:
         """Queue one frame; a client that lets the queue fill is disconnected."""
@@ -48,6 +49,7 @@ class Connection:
         """Send frames in order until the connection ends, as the fault desk allows."""
         while True:
             text, channel = await self._queue.get()
+            await self._hold(channel)
             fate = self._twin.world.faults.frame(self._twin.exchange.name, channel)
             if fate is FrameFate.CLOSE or self._is_overrun:
                 await self._socket.close(_TOO_SLOW if self._is_overrun else _GOING_AWAY)
@@ -57,6 +59,17 @@ class Connection:
             await self._socket.send_text(text)
             if fate is FrameFate.TWICE:
                 await self._socket.send_text(text)
+
+    async def _hold(self, channel: str) -> None:
+        """Wait as the fault desk says; what queued up meanwhile goes out right behind."""
+        if self._unheld:
+            self._unheld -= 1
+            return
+        world = self._twin.world
+        delay_us = world.faults.frame_delay_us(self._twin.exchange.name, channel)
+        if delay_us:
+            await world.sleep(delay_us)
+            self._unheld = self._queue.qsize()
 
 
 async def serve(twin: Twin, hub: Hub, socket: WebSocket) -> None:

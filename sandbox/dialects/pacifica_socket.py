@@ -60,6 +60,7 @@ class Connection:
         self._queue: asyncio.Queue[tuple[str, str] | None] = asyncio.Queue(QUEUE_MAX)
         self._keys: dict[Key, None] = {}
         self._in_flight = 0
+        self._unheld = 0  # frames that go out without a further delay
         key = socket.headers.get("pf-api-key")
         self._api_key = key if desk.is_api_key(key) else None
 
@@ -103,6 +104,7 @@ class Connection:
     async def _write(self) -> None:
         while (item := await self._queue.get()) is not None:
             kind, text = item
+            await self._hold(kind)
             fate = self._world.faults.frame(VENUE, kind)
             if fate is FrameFate.DROP:
                 continue
@@ -115,6 +117,16 @@ class Connection:
                     await self._socket.send_text(text)
             except (RuntimeError, WebSocketDisconnect):
                 return  # closed by the client
+
+    async def _hold(self, kind: str) -> None:
+        """Wait as the fault desk says; what queued up meanwhile goes out right behind."""
+        if self._unheld:
+            self._unheld -= 1
+            return
+        delay_us = self._world.faults.frame_delay_us(VENUE, kind)
+        if delay_us:
+            await self._world.sleep(delay_us)
+            self._unheld = self._queue.qsize()
 
     # --- reading --------------------------------------------------------------------------------
     async def _read(self, group: asyncio.TaskGroup) -> None:

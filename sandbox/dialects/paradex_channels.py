@@ -137,6 +137,7 @@ class Feed:
         self._scheduled: set[str] = set()
         self._busy_fills: dict[str, list[Fill]] = defaultdict(list)
         self._seq_no = views.world.now_us() * 1000
+        self._held_until_us = 0
         views.exchange.subscribe(self._on_event)
 
     def subscribe(self, subscriber: Subscriber, channel: Channel) -> None:
@@ -145,7 +146,7 @@ class Feed:
         self._subscribers[channel.name][subscriber] = None
         if channel.topic in ("deltas", "snapshot"):
             depth = SNAPSHOT_DEPTH if channel.topic == "snapshot" else None
-            subscriber.notify(channel.name, self._snapshot(channel, depth), "book")
+            self._deliver(partial(subscriber.notify, channel.name, self._snapshot(channel, depth), "book"), "book")
 
     def unsubscribe(self, subscriber: Subscriber, name: str) -> None:
         """Remove a subscriber."""
@@ -268,7 +269,18 @@ class Feed:
     def _send(self, name: str, row: Row, *, account: str = "", lane: str = "other") -> None:
         for subscriber in tuple(self._subscribers.get(name, ())):
             if not account or subscriber.account == account:
-                subscriber.notify(name, row, lane)
+                self._deliver(partial(subscriber.notify, name, row, lane), lane)
+
+    def _deliver(self, notify: Callable[[], None], lane: str) -> None:
+        """Hand over one row, or hold it as the fault desk says; what follows meanwhile waits behind it."""
+        world = self._views.world
+        now_us = world.now_us()
+        if now_us >= self._held_until_us:
+            self._held_until_us = now_us + world.faults.frame_delay_us(VENUE, lane)
+        if now_us >= self._held_until_us:
+            notify()
+        else:
+            world.call_later(self._held_until_us - now_us, notify)
 
     def _spec(self, instrument: str) -> MarketSpec:
         return self._views.exchange.markets[instrument]
