@@ -19,6 +19,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from starlette.applications import Starlette
@@ -157,6 +158,13 @@ class FaultBody(_Body):
     instrument: Instrument | None = None
     quantity: DecimalText | None = None
     fill_id: int | None = None
+
+    @field_validator("share")
+    @classmethod
+    def _is_share(cls, text: str) -> str:
+        if not 0 < Decimal(text) <= 1:
+            raise ValueError("must be above 0 and at most 1")
+        return text
 
 
 class Control:

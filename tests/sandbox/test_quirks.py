@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from asgi_socket import connect
 from backpack_twin import SOL, Bench
 from engine_world import still_world
 from pacifica_client import Twin, limit_fields
@@ -256,6 +258,14 @@ async def test_pacifica_speed_bump(bump_us: int) -> None:
     await twin.market()
 
     assert twin.world.now_us() - started == bump_us
+
+
+@pytest.mark.parametrize("name", ["socket_idle_s", "socket_life_s"])
+async def test_pacifica_socket_limits(name: str) -> None:
+    """With the switch at 1 the silent connection is closed in a second; with the default it stays."""
+    async with connect(Twin().app, "/ws") as usual, connect(pacifica(name, 1).app, "/ws") as short:
+        await asyncio.wait_for(short.closed.wait(), 5.0)
+        assert not usual.closed.is_set()
 
 
 # --- Paradex ------------------------------------------------------------------------------------------

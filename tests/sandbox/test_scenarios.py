@@ -287,6 +287,17 @@ async def test_the_control_door_lists_and_plays_scripts() -> None:
     assert (unknown.status_code, unknown.json()["fields"][0]["field"]) == (422, "name")
 
 
+async def test_a_share_beyond_one_is_a_422() -> None:
+    transport = httpx.ASGITransport(create_control_app(still_world(), 7100))
+    async with httpx.AsyncClient(transport=transport, base_url="http://control/control") as http:
+        answers = [
+            await http.post("/faults", json={"venue": "pacifica", "kind": "thin_book", "share": share})
+            for share in ("0", "0.5", "1.1", "much")
+        ]
+
+    assert [answer.status_code for answer in answers] == [422, 200, 422, 422]
+
+
 def test_an_unknown_script_is_told_on_one_line_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
     status = main_run(1, 7100, 1.0, "earthquake")
 
