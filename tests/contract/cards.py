@@ -626,7 +626,8 @@ async def nothing_of_one_account_ever_met(bench: Bench) -> None:
 async def funding_is_booked(bench: Bench) -> None:
     """Before: a position. Do: let two hours pass, close it, read the payments. Expect: payments, oldest first.
 
-    Passed when there is at least one, none twice, all booked while the position was held by the venue's own time.
+    Passed when one is not zero (a venue may book each execution's), none is told twice, and all were booked while the
+    position was held by the venue's own time.
     """
     since = bench.now() - A_MOMENT
     opened = await bench.filled(await bench.taking())
@@ -639,5 +640,6 @@ async def funding_is_booked(bench: Bench) -> None:
     paid = await until(lambda: bench.client.funding_payments(bench.symbol, since), lambda found: len(found) > 0)
     assert len(paid) == len({payment.payment_id for payment in paid})
     assert [payment.paid_at for payment in paid] == sorted(payment.paid_at for payment in paid)
-    assert all(payment.payment != 0 for payment in paid)
-    assert all(fills[0].venue_time <= payment.paid_at <= fills[-1].venue_time for payment in paid)
+    assert any(payment.payment != 0 for payment in paid), paid
+    opened_at, closed_at = fills[0].venue_time, fills[-1].venue_time
+    assert all(opened_at <= payment.paid_at <= closed_at for payment in paid), (opened_at, paid, closed_at)
