@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -326,6 +327,37 @@ async def test_a_binary_frame_on_a_json_socket_ends_the_connection(feed: Paradex
 
     assert isinstance(lost, Disconnected)
     assert "binary" in lost.reason
+
+
+async def test_a_binary_book_on_a_json_socket_is_read_all_the_same(feed: ParadexFeed, venue: SocketVenue) -> None:
+    await feed.start(["ETH/USD"])
+    header = struct.pack("<4H", 89, 3, 1, 2)
+    block = struct.pack("<2qB", NOW_MS * 1000, 101, 1) + bytes(72)
+    bids = struct.pack("<2H2q", 16, 1, 300_000_000_000, 100_000_000)
+    await venue.live[BOOK].send(header + block + bids + struct.pack("<2H", 16, 0) + bytes([len(ETH)]) + ETH.encode())
+
+    await _until(lambda: (book := feed.book("ETH/USD")) is not None and book.sequence == 101)
+    book = feed.book("ETH/USD")
+    assert book is not None
+    assert book.best_bid == Decimal(3000)
+
+
+@pytest.mark.parametrize("template", [20, 21])
+async def test_own_orders_and_fills_in_binary_end_the_connection_instead_of_being_lost(
+    feed: ParadexFeed, venue: SocketVenue, template: int
+) -> None:
+    await feed.start(["ETH/USD"])
+    socket = venue.live["orders.ALL"]
+    await socket.send(struct.pack("<4H", 0, 40, 1, 2))
+    await venue.push("orders.ALL", order_row(status="OPEN"))
+    await socket.send(struct.pack("<4H", 8, template, 1, 2) + bytes(8))
+
+    order, lost, back = await _events(feed, 3)
+
+    assert isinstance(order, OrderUpdate), "a heartbeat before it did no harm"
+    assert isinstance(lost, Disconnected)
+    assert lost.channel == "private"
+    assert isinstance(back, Reconnected)
 
 
 async def test_closing_twice_is_harmless_and_leaves_no_task(feed: ParadexFeed) -> None:

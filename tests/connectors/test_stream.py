@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 
 import pytest
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from connectors.settings import Outside
 from connectors.stream import EventQueue, Send, Stream, StreamSettings
@@ -102,6 +104,39 @@ async def next_events(events: EventQueue, count: int) -> list[object]:
             await events.wait(10)
             got.extend(events.drain())
     return got
+
+
+async def test_a_refused_address_is_replaced_at_once_and_no_other_refusal_replaces_it() -> None:
+    """The handler names another address for 400 only; the clock of back-off never runs between the two."""
+    paths: list[str] = []
+    slept: list[float] = []
+
+    def gate(_: ServerConnection, request: Request) -> Response | None:
+        paths.append(request.path)
+        answers = {"/new": 400, "/old": 503 if paths.count("/old") == 1 else None}
+        status = answers[request.path]
+        return None if status is None else Response(status, "Refused", Headers())
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await briefly(seconds)
+
+    async def talk(connection: ServerConnection) -> None:
+        await greet(connection)
+        await connection.wait_closed()
+
+    async with serve(talk, "127.0.0.1", 0, process_request=gate) as server:
+        base = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        outside = Outside(lambda: datetime.now(UTC), sleep, random.Random(1))
+        stream = Stream(
+            "public", Venue.PARADEX, base + "/new", Echoing(), outside=outside, settings=QUICK,
+            events=EventQueue(outside), readdress=lambda status: base + "/old" if status == 400 else None,
+        )  # fmt: skip
+        await stream.start()
+        await stream.aclose()
+
+    assert paths == ["/new", "/old", "/old"]
+    assert [seconds for seconds in slept if seconds < QUICK.heartbeat_s / 2] == slept[:1]
 
 
 async def test_start_returns_when_the_venue_has_confirmed_and_frames_flow() -> None:
