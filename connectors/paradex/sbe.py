@@ -12,9 +12,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import Final
 
-from connectors.paradex.wire import BookFrame, SummaryRow, shaped, violation
+from connectors.paradex.wire import BookFrame, LevelChange, SummaryRow, shaped, violation
 from core.order import Side
 
 SCHEMA_ID: Final = 1
@@ -182,17 +183,23 @@ def decode(frame: bytes) -> Event | None:
 
 
 def book_frame(event: BookEvent) -> BookFrame:
-    """Say a book event in the words of the JSON channel, so that one proof of continuity serves both."""
+    """Say a book event in the words of the JSON channel, so that one proof of continuity serves both.
+
+    The shapes are filled without being checked once more: decode() has let nothing through that they would refuse.
+    """
     sides = (("BUY", event.bids), ("SELL", event.asks))
-    levels = [{"side": side, "price": price, "size": size} for side, part in sides for price, size in part]
-    said = {
-        "market": event.market,
-        "seq_no": event.sequence,
-        "last_updated_at": event.time_us // 1000,
-        "update_type": "s" if event.is_snapshot else "d",
-        "inserts" if event.is_snapshot else "updates": levels,
-    }
-    return shaped(BookFrame, said, "binary book frame")
+    levels = [
+        LevelChange.model_construct(side=side, price=price, size=size) for side, part in sides for price, size in part
+    ]
+    return BookFrame.model_construct(
+        market=event.market,
+        seq_no=event.sequence,
+        last_updated_at=event.time_us // 1000,
+        update_type="s" if event.is_snapshot else "d",
+        inserts=levels if event.is_snapshot else [],
+        updates=[] if event.is_snapshot else levels,
+        deletes=[],
+    )
 
 
 def summary_row(event: SummaryEvent) -> SummaryRow:
@@ -359,8 +366,12 @@ def _level(price: int, size: int) -> tuple[Decimal, Decimal]:
     return _scaled(price), _scaled(size)
 
 
+@lru_cache(maxsize=1 << 14)
 def _scaled(mantissa: int, places: int = 8) -> Decimal:
-    """Place the point exactly, without trailing zeros behind it: the digits that JSON has."""
+    """Place the point exactly, without trailing zeros behind it: the digits that JSON has.
+
+    Prices and sizes of a book come again and again, so the last ones are kept.
+    """
     while places and mantissa % 10 == 0:
         mantissa //= 10
         places -= 1

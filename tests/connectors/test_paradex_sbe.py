@@ -202,7 +202,9 @@ def test_garbage_raises_violations_only(garbage: bytes, frame: bytes | None, at:
     try:
         event = sbe.decode(raw)
         if isinstance(event, sbe.BookEvent):
-            LiveBook("ETH/USD").apply(sbe.book_frame(event), NOW)
+            said = sbe.book_frame(event)
+            assert shaped(BookFrame, said.model_dump(), "what decode() let through") == said
+            LiveBook("ETH/USD").apply(said, NOW)
         elif isinstance(event, sbe.SummaryEvent):
             sbe.summary_row(event)
     except ProtocolViolation:
@@ -272,8 +274,8 @@ def test_the_other_rows_say_the_same_in_binary_as_in_json(version: int) -> None:
     rounded = wanted.model_copy(update={"funding_rate": Decimal("0.00012346")})
     assert said == (wanted if version else rounded)
 
-    row = {"market": ETH, "funding_index": "-1.5", "funding_premium": "2", "funding_rate": "0.0001"}
-    row |= {"funding_rate_8h": "0.0008", "funding_period_hours": 1, "created_at": NOW_MS}  # type: ignore[dict-item]
+    row: dict[str, Any] = {"market": ETH, "funding_index": "-1.5", "funding_premium": "2", "funding_rate": "0.0001"}
+    row |= {"funding_rate_8h": "0.0008", "funding_period_hours": 1, "created_at": NOW_MS}
     funding = sbe.decode(twin.frame_of("funding_data.ALL", row, version) or b"")
     assert isinstance(funding, sbe.FundingEvent)
     assert replace(funding, sequence=0) == sbe.FundingEvent(
@@ -282,13 +284,13 @@ def test_the_other_rows_say_the_same_in_binary_as_in_json(version: int) -> None:
 
     number = "1795176000000000007"
     row = {"id": number, "market": ETH, "side": "SELL", "price": "3000.5", "size": "0.1", "trade_type": "FILL"}
-    row |= {"created_at": NOW_MS}  # type: ignore[dict-item]
+    row |= {"created_at": NOW_MS}
     traded = sbe.decode(twin.frame_of("trades.ALL", row, version) or b"")
     assert isinstance(traded, sbe.TradeEvent)
     assert (traded.trade_id, traded.side, traded.price) == (number, Side.SELL, Decimal("3000.5"))
 
     row = {"market": ETH, "bid": "", "bid_size": "", "ask": "3000.5", "ask_size": "2"}
-    row |= {"seq_no": 9, "last_updated_at": NOW_MS}  # type: ignore[dict-item]
+    row |= {"seq_no": 9, "last_updated_at": NOW_MS}
     best = sbe.decode(twin.frame_of(f"bbo.{ETH}", row, version) or b"")
     assert best == sbe.BboEvent(ETH, 9, sbe.Top(None, None, Decimal("3000.5"), Decimal(2)), NOW_US)
 
