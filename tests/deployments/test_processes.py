@@ -28,6 +28,14 @@ def home(tmp_path: Path) -> Home:
     return made
 
 
+def until_named(pid: int) -> None:
+    """Wait until a fresh process shows its own command line; right after the start it may still be empty."""
+    for _ in range(10_000):
+        if b"sandbox.server" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return
+    raise AssertionError(f"process {pid} never showed its command line")
+
+
 def test_occupied_port_is_named_with_what_to_do(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", home.port_base + 2))
@@ -57,6 +65,7 @@ def test_child_that_dies_while_starting_is_reported_with_its_last_words(home: Ho
 def test_what_a_killed_parent_left_behind_can_be_stopped(home: Home) -> None:
     family = Family(home)
     child = family.start("twins", SLEEPER, {})
+    until_named(child.process.pid)
     record = json.loads(home.running.read_text())
     home.running.write_text(json.dumps(record | {"parent": 2**22 - 1}))
     assert stop_recorded(home) == ["twins"]
