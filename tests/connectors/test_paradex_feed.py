@@ -329,12 +329,29 @@ async def test_a_binary_frame_on_a_json_socket_ends_the_connection(feed: Paradex
     assert "binary" in lost.reason
 
 
+def _binary_bid(seq: int) -> bytes:
+    """A change in binary: one ETH more is bid at 3000."""
+    header = struct.pack("<4H", 89, 3, 1, 2)
+    block = struct.pack("<2qB", NOW_MS * 1000, seq, 1) + bytes(72)
+    bids = struct.pack("<2H2q", 16, 1, 300_000_000_000, 100_000_000)
+    return header + block + bids + struct.pack("<2H", 16, 0) + bytes([len(ETH)]) + ETH.encode()
+
+
+async def test_a_gap_between_binary_changes_is_a_gap(feed: ParadexFeed, venue: SocketVenue) -> None:
+    """Nothing but the number tells: the change itself would fit the book."""
+    await feed.start(["ETH/USD"])
+    await venue.live[BOOK].send(_binary_bid(101))
+    await venue.live[BOOK].send(_binary_bid(103))
+    await _until(lambda: venue.unsubscribed == [BOOK])
+    await _until(lambda: (book := feed.book("ETH/USD")) is not None and book.sequence == 100)
+
+    assert feed.health().gaps == 1
+    assert feed.health().reconnects == 0
+
+
 async def test_a_binary_book_on_a_json_socket_is_read_all_the_same(feed: ParadexFeed, venue: SocketVenue) -> None:
     await feed.start(["ETH/USD"])
-    header = struct.pack("<4H", 89, 3, 1, 2)
-    block = struct.pack("<2qB", NOW_MS * 1000, 101, 1) + bytes(72)
-    bids = struct.pack("<2H2q", 16, 1, 300_000_000_000, 100_000_000)
-    await venue.live[BOOK].send(header + block + bids + struct.pack("<2H", 16, 0) + bytes([len(ETH)]) + ETH.encode())
+    await venue.live[BOOK].send(_binary_bid(101))
 
     await _until(lambda: (book := feed.book("ETH/USD")) is not None and book.sequence == 101)
     book = feed.book("ETH/USD")
