@@ -7,11 +7,11 @@ exceptions, so that no caller can forget one. A read either answers or raises; i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from core.account import Margin, Position
+from core.account import Balance, Margin, Position
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Mark
 from core.order import Fill, OrderIntent, OrderReport
@@ -104,18 +104,62 @@ class Reconnected:
     at: datetime
 
 
-FeedEvent = OrderUpdate | FillUpdate | Disconnected | Reconnected
+@dataclass(frozen=True, slots=True)
+class PositionUpdate:
+    """A private stream reported a position; a quantity of zero says that it is closed."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceUpdate:
+    """A private stream reported an asset's balance."""
+
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class MarginUpdate:
+    """A private stream reported the account's equity and margin."""
+
+    margin: Margin
+
+
+@dataclass(frozen=True, slots=True)
+class FundingUpdate:
+    """A private stream reported a booked funding payment."""
+
+    payment: FundingPayment
+
+
+@dataclass(frozen=True, slots=True)
+class TradeBusted:
+    """The venue undid an execution: its quantity, price and fee no longer count. trade_id is the undone fill's."""
+
+    venue: Venue
+    account_id: str
+    symbol: str
+    trade_id: str
+    at: datetime
+
+
+AccountEvent = PositionUpdate | BalanceUpdate | MarginUpdate | FundingUpdate | TradeBusted
+FeedEvent = OrderUpdate | FillUpdate | AccountEvent | Disconnected | Reconnected
 
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """Streams at a glance: private_up says that order and fill events are flowing; gaps counts book resyncs."""
+    """Streams at a glance: private_up says that order and fill events are flowing; gaps counts book resyncs.
+
+    last_heard: when each channel last said something, to judge its staleness by itself.
+    """
 
     public_up: bool
     private_up: bool
     last_message_at: datetime | None
     reconnects: int
     gaps: int
+    last_heard: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class VenueFeed(Protocol):

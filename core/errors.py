@@ -20,6 +20,7 @@ HedgeError
     ├── VenueRejected           positive evidence of a refusal
     ├── AuthenticationFailed    key, signature or token not accepted
     ├── RateLimited             budget spent; carries retry_after_s
+    ├── NotOffered              this venue has no such thing; the capability table says so
     └── ProtocolViolation       an answer that cannot be what the venue documents
 """
 
@@ -154,6 +155,12 @@ class RateLimited(VenueError):
     """The request budget is spent; `details["retry_after_s"]` says when to come back."""
 
     code = "VENUE_RATE_LIMITED"
+
+
+class NotOffered(VenueError):
+    """The venue has no such thing; `docs/venues` says what it has instead."""
+
+    code = "VENUE_NOT_OFFERED"
 
 
 class ProtocolViolation(VenueError):

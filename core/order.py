@@ -46,6 +46,7 @@ class TimeInForce(StrEnum):
     GTC = "gtc"
     IOC = "ioc"
     POST_ONLY = "post_only"
+    FOK = "fok"
 
 
 class Liquidity(StrEnum):
@@ -53,6 +54,31 @@ class Liquidity(StrEnum):
 
     MAKER = "maker"
     TAKER = "taker"
+
+
+class FillCause(StrEnum):
+    """Why an execution happened. Only TRADE comes from an order of ours; the rest is the venue's doing."""
+
+    TRADE = "trade"
+    LIQUIDATION = "liquidation"
+    BACKSTOP = "backstop"
+    ADL = "adl"
+    SETTLEMENT = "settlement"
+
+
+class TriggerKind(StrEnum):
+    """What a trigger order does to a position."""
+
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+
+
+class TriggerPrice(StrEnum):
+    """Which price sets a trigger order off."""
+
+    MARK = "mark"
+    INDEX = "index"
+    LAST = "last"
 
 
 class OrderStatus(StrEnum):
@@ -107,8 +133,24 @@ class OrderIntent:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggerIntent:
+    """An order that waits for a price: `order` is sent by the venue once trigger_price (quote units) is reached.
+
+    A stop-loss or take-profit always reduces: order.reduce_only is True, and its price bounds the execution.
+    """
+
+    order: OrderIntent
+    kind: TriggerKind
+    trigger_price: Decimal
+    trigger_by: TriggerPrice
+
+
+@dataclass(frozen=True, slots=True)
 class Fill:
-    """One execution. fee is in quote units, positive paid, negative a rebate; trade_id is unique per account."""
+    """One execution. fee is in quote units, positive paid, negative a rebate; trade_id is unique per account.
+
+    cause tells a trade from a liquidation, a backstop transfer or deleveraging, which no order of ours explains.
+    """
 
     venue: Venue
     account_id: str
@@ -123,6 +165,7 @@ class Fill:
     liquidity: Liquidity
     venue_time: datetime
     received_time: datetime
+    cause: FillCause = FillCause.TRADE
 
 
 @dataclass(frozen=True, slots=True)

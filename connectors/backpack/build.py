@@ -70,6 +70,8 @@ def place_order(intent: OrderIntent, market: Market, client_id: int) -> Request:
         fields |= {"timeInForce": "GTC", "postOnly": True}
     elif intent.type is OrderType.MARKET or intent.time_in_force is TimeInForce.IOC:
         fields["timeInForce"] = "IOC"
+    elif intent.time_in_force is TimeInForce.FOK:
+        fields["timeInForce"] = "FOK"
     else:
         fields["timeInForce"] = "GTC"
     if intent.reduce_only:
