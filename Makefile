@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 WORKERS ?= 2
-PACKAGES := core connectors sandbox store tasks flows cli deployments
+PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
 .PHONY: help demo test lint types check docs lock up down clean
 .DEFAULT_GOAL := help
