@@ -10,15 +10,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import base58
 from nacl.signing import SigningKey
 from pydantic import SecretStr
 
 from connectors.capabilities import Capabilities
+from connectors.clock import ClockOffset
 from connectors.paradex import stark
 from connectors.settings import BackpackKeys, Keys, Outside, PacificaKeys, ParadexKeys
+from connectors.surface import VenueDesk, VenueMarketData, VenueRecords, VenueTape
 from connectors.venue import Accepted, FeedEvent, VenueClient
 from core.instrument import Market, Venue
 from core.numbers import ceil_to, floor_to
@@ -45,12 +47,29 @@ class Control(Protocol):
         """Every venue's own truth."""
 
 
+class Surface(Protocol):
+    """What a client offers beyond trading a pair. A venue that lacks a part fails the cards that need it."""
+
+    market_data: VenueMarketData
+    records: VenueRecords
+    desk: VenueDesk
+    tape: VenueTape
+
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """The offset measured last."""
+
+    async def measure_clock(self) -> ClockOffset:
+        """Measure the venue's clock now."""
+
+
 @dataclass(frozen=True)
 class Twin:
     """The control door as seen from one venue."""
 
     venue: Venue
     door: Control
+    account: str = ""
 
     def arm(self, kind: str, **request: object) -> None:
         """Arm a fault, once unless told otherwise."""
@@ -69,6 +88,15 @@ class Twin:
     def pass_time(self, by: timedelta) -> None:
         """Let time pass in the world of the twins; a client that is connected does not notice."""
         self.door.control("clock", advance_s=by.total_seconds())
+
+    def deleverage(self, symbol: str) -> None:
+        """Let the venue close the account's position in a market by auto-deleveraging."""
+        self.door.control("faults", venue=str(self.venue), kind="adl", account=self.account, instrument=symbol)
+
+    def bust_last_fill(self) -> None:
+        """Let the venue undo the account's last execution."""
+        fills = self.door.state()["venues"][str(self.venue)]["accounts"][self.account]["fills"]
+        self.door.control("faults", venue=str(self.venue), kind="tradebust", fill_id=fills[-1]["id"])
 
     def self_trades(self) -> int:
         """How many fills had the same account on both sides."""
@@ -91,6 +119,11 @@ class Bench:
         """The twin's control door; cards that need it are marked `wire`."""
         assert self.twin is not None, "this card needs a twin"
         return self.twin
+
+    @property
+    def surface(self) -> Surface:
+        """The client's wider surface."""
+        return cast(Surface, self.client)
 
     def now(self) -> datetime:
         """The time."""
@@ -160,10 +193,10 @@ class Bench:
         assert report.filled_quantity == intent.quantity, report
         return report
 
-    async def events(self, enough: Callable[[list[FeedEvent]], bool]) -> list[FeedEvent]:
+    async def events(self, enough: Callable[[list[FeedEvent]], bool], *, bound_s: float = BOUND_S) -> list[FeedEvent]:
         """Drain the feed until enough has come."""
         seen: list[FeedEvent] = []
-        async with asyncio.timeout(BOUND_S):
+        async with asyncio.timeout(bound_s):
             while not enough(seen):
                 await self.client.feed.wait(0.5)
                 seen += self.client.feed.drain()

@@ -17,7 +17,12 @@ from connectors.venue import VenueClient
 from core.instrument import Venue
 from tests.connectors.conftest import Twins, real_outside, twins
 
-pytest.register_assert_rewrite("tests.contract.bench", "tests.contract.cards")
+pytest.register_assert_rewrite(
+    "tests.contract.bench",
+    "tests.contract.cards",
+    "tests.contract.surface_cards",
+    "tests.contract.surface_stream_cards",
+)
 
 from tests.contract.bench import Bench, Twin, new_keys  # noqa: E402 (after the rewriting is set up)
 
@@ -52,8 +57,8 @@ class Door:
 async def venue(request: pytest.FixtureRequest, twins: Twins, real_outside: Outside) -> AsyncIterator[Bench]:
     """One venue through its twin: a fresh, funded account, connected; its feed not started."""
     name: Venue = request.param
-    twin = Twin(name, Door(twins))
     keys, known = new_keys(name, next(NUMBERS))
+    twin = Twin(name, Door(twins), known.get("account", known["publicKey"]))
     twins.open_account(venue=str(name), balance="10000", **known)
     twins.control("limits", venue=str(name), per_minute=100_000)
 

@@ -18,11 +18,12 @@ from core.instrument import Venue
 from flows.accounts import accounts_for
 from store.home import Home
 from tests.contract.bench import Bench
-from tests.contract.cards import CARDS, Card
+from tests.contract.cards import Card
+from tests.contract.deck import CARDS
 from tests.contract.test_cards import expectation
 
 SWITCH = "HEDGE_LIVE"
-READING = [card for card in CARDS if card.reads]
+READING = [card for card in [*CARDS, *SURFACE_CARDS] if card.reads]
 
 live = pytest.mark.skipif(
     os.environ.get(SWITCH) != "testnet", reason=f"{SWITCH}=testnet is not set: nothing is asked of a real venue"
@@ -71,4 +72,4 @@ def test_cards_for_real_venues_need_no_twin_and_place_nothing() -> None:
     for card in READING:
         assert not card.wire, card
         names = set(card.run.__code__.co_names)
-        assert not names & {"place", "placed", "filled", "cancel", "cancel_all"}, card
+        assert not names & {"place", "placed", "filled", "cancel", "cancel_all", "desk"}, card
