@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.model import MarketSpec, OrderKind, OrderRequest, Refusal, RefusalReason, TimeInForce, VenueRules
+from sandbox.model import MarketSpec, Order, OrderKind, OrderRequest, Refusal, RefusalReason, TimeInForce, VenueRules
 
 
-def check_form(spec: MarketSpec, rules: VenueRules, request: OrderRequest, mark: Decimal) -> None:
+def check_form(spec: MarketSpec, rules: VenueRules, request: OrderRequest | Order, mark: Decimal) -> None:
     """Check price, tick, quantity, lot and notional bounds; raise Refusal.
 
     The notional is taken at the limit price, for market orders at mark. Reduce-only orders may be below the
@@ -38,7 +38,7 @@ def check_form(spec: MarketSpec, rules: VenueRules, request: OrderRequest, mark:
         )
 
 
-def _check_price(spec: MarketSpec, request: OrderRequest) -> None:
+def _check_price(spec: MarketSpec, request: OrderRequest | Order) -> None:
     price = request.price
     if request.kind is OrderKind.MARKET:
         if price is not None:

@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from sandbox import scenarios
 from sandbox.faults import FaultKind
-from sandbox.model import Refusal
+from sandbox.model import Refusal, VenueMode
 from sandbox.ports import rest_url, ws_url
 from sandbox.quirks import QuirkError
 from sandbox.world import World
@@ -133,6 +133,14 @@ class QuirkBody(_Body):
     venue: Venue
     name: str = Field(max_length=100)
     value: StrictBool | StrictInt | StrictStr | None
+
+
+class StatusBody(_Body):
+    """What a venue, or one of its markets, takes from now on."""
+
+    venue: Venue
+    mode: VenueMode
+    instrument: Instrument | None = None
 
 
 class ScenarioBody(_Body):
@@ -265,6 +273,15 @@ class Control:
             raise FieldError(error.field, str(error)) from None
         return JSONResponse(self._world.quirks.row(quirk))
 
+    async def set_status(self, request: Request) -> Response:
+        """Open a venue or a market, or close it in part; answer the modes of now."""
+        body = StatusBody.model_validate_json(await request.body())
+        self._world.sync()
+        exchange = self._world.exchanges[body.venue]
+        exchange.set_mode(body.mode, body.instrument)
+        markets = {instrument: exchange.mode(instrument).value for instrument in exchange.markets}
+        return JSONResponse({"venue": body.venue, "mode": exchange.mode().value, "markets": markets})
+
     async def list_scenarios(self, _request: Request) -> Response:
         """Answer every script with what it shows."""
         return JSONResponse({"scenarios": {name: scenarios.load(name).about for name in scenarios.names()}})
@@ -347,6 +364,7 @@ def create_control_app(world: World, port_base: int) -> Starlette:
             Route("/control/limits", control.set_limit, methods=["POST"]),
             Route("/control/quirks", control.list_quirks, methods=["GET"]),
             Route("/control/quirks", control.set_quirk, methods=["POST"]),
+            Route("/control/status", control.set_status, methods=["POST"]),
             Route("/control/scenario", control.list_scenarios, methods=["GET"]),
             Route("/control/scenario", control.play_scenario, methods=["POST"]),
             Route("/control/faults", control.arm_fault, methods=["POST"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sandbox.model import EndReason, Fill, FundingPayment, Order, OrderChange, Position, Side
+from sandbox.model import EndReason, Fill, FundingPayment, Order, OrderChange, Position, Side, VenueMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,15 @@ class MarkChanged:
     time_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModeChanged:
+    """The venue, or with `instrument` one market, takes other orders from now on."""
+
+    mode: VenueMode
+    instrument: str | None
+    time_us: int
+
+
 Event = (
     BookChanged
     | Trade
@@ -126,4 +135,5 @@ Event = (
     | BalanceChanged
     | FundingPaid
     | MarkChanged
+    | ModeChanged
 )

@@ -24,52 +24,37 @@ from decimal import Decimal
 
 from sandbox.announcer import Announcer, Listener
 from sandbox.checks import check_form
-from sandbox.events import Trade
+from sandbox.events import ModeChanged
 from sandbox.interventions import VENUE_ACCOUNT, Interventions
 from sandbox.ledger import Ledger
 from sandbox.matching import Matcher
 from sandbox.model import (
     ZERO,
     Account,
-    BookLevel,
-    BookSnapshot,
     EndReason,
     Fill,
     FundingMode,
-    FundingPayment,
-    FundingPoint,
-    MarginSummary,
     MarketSpec,
     Order,
     OrderKind,
     OrderRequest,
     OrderStatus,
-    Position,
     Refusal,
     RefusalReason,
     Side,
+    Trigger,
+    VenueMode,
     VenueRules,
 )
-from sandbox.risk import check_risk, margin_summary
-from sandbox.truth import describe
+from sandbox.readings import Readings
+from sandbox.risk import check_mode, check_risk
+from sandbox.triggers import TriggerDesk
 from sandbox.venue_state import VenueState
 
 __all__ = ["Exchange", "Listener"]
 
-END_OF: Mapping[RefusalReason, tuple[OrderStatus, EndReason]] = {
-    RefusalReason.MARGIN: (OrderStatus.REJECTED, EndReason.MARGIN),
-    RefusalReason.POST_ONLY_CROSS: (OrderStatus.REJECTED, EndReason.POST_ONLY_CROSS),
-    RefusalReason.REDUCE_ONLY_NO_POSITION: (OrderStatus.REJECTED, EndReason.REDUCE_ONLY),
-    RefusalReason.REDUCE_ONLY_SIDE: (OrderStatus.REJECTED, EndReason.REDUCE_ONLY),
-    RefusalReason.REDUCE_ONLY_QUANTITY: (OrderStatus.REJECTED, EndReason.REDUCE_ONLY),
-    RefusalReason.PRICE_BAND: (OrderStatus.REJECTED, EndReason.PRICE_BAND),
-    RefusalReason.NO_LIQUIDITY: (OrderStatus.CANCELLED, EndReason.NO_LIQUIDITY),
-    RefusalReason.FOK_UNFILLED: (OrderStatus.CANCELLED, EndReason.FOK_UNFILLED),
-    RefusalReason.ORDER_LIMIT: (OrderStatus.REJECTED, EndReason.SYSTEM),
-}
 
-
-class Exchange:
+class Exchange(Readings):
     """One venue. Accounts are keyed by the venue's own identity (base58 key, L2 address, base64 key)."""
 
     def __init__(
@@ -84,38 +69,9 @@ class Exchange:
         self._announcer = Announcer(self._state)
         self._ledger = Ledger(self._state, self._announcer)
         self._matcher = Matcher(self._state, self._ledger, self._announcer)
+        self._triggers = TriggerDesk(self._state, self._announcer, self._matcher)
         self._interventions = Interventions(self._state, self._announcer, self._ledger, self._matcher)
         self.open_internal_account(VENUE_ACCOUNT)
-
-    @property
-    def name(self) -> str:
-        """Venue name in lower case."""
-        return self._state.rules.venue
-
-    @property
-    def rules(self) -> VenueRules:
-        """What is the same for all markets of the venue."""
-        return self._state.rules
-
-    @property
-    def markets(self) -> Mapping[str, MarketSpec]:
-        """Market rules by instrument ("ETH/USD")."""
-        return self._state.markets
-
-    @property
-    def accounts(self) -> Mapping[str, Account]:
-        """All accounts by id, internal ones included (`is_internal`)."""
-        return self._state.accounts
-
-    @property
-    def last_seq(self) -> int:
-        """Newest number drawn from the exchange-wide counter."""
-        return self._state.last_seq
-
-    @property
-    def self_trades(self) -> int:
-        """Fills between two orders of one account. Stays 0."""
-        return self._state.self_trades
 
     # --- accounts -------------------------------------------------------------------------------
     def open_account(
@@ -139,10 +95,6 @@ class Exchange:
         self._state.accounts[account_id] = account
         return account
 
-    def account(self, account_id: str) -> Account:
-        """Find an account; Refusal UNKNOWN_ACCOUNT."""
-        return self._state.account(account_id)
-
     def set_leverage(
         self, account_id: str, instrument: str, leverage: int, *, may_lower_with_position: bool = True
     ) -> None:
@@ -159,21 +111,6 @@ class Exchange:
         if is_lower and summary.initial > summary.equity:
             account.leverage[instrument] = before
             raise Refusal(RefusalReason.MARGIN, "the lower leverage needs more margin than there is")
-
-    def leverage(self, account_id: str, instrument: str) -> int:
-        """Leverage in force for one market."""
-        return self.account(account_id).leverage.get(instrument, self.market(instrument).max_leverage)
-
-    def market(self, instrument: str) -> MarketSpec:
-        """Find a market by instrument; Refusal UNKNOWN_MARKET."""
-        return self._state.market(instrument)
-
-    def market_by_symbol(self, symbol: str) -> MarketSpec:
-        """Find a market by the venue's own name (case-sensitive); Refusal UNKNOWN_MARKET."""
-        spec = self._state.by_symbol.get(symbol)
-        if spec is None:
-            raise Refusal(RefusalReason.UNKNOWN_MARKET, f"no market {symbol}")
-        return spec
 
     # --- commands -------------------------------------------------------------------------------
     def check_form(self, request: OrderRequest) -> None:
@@ -208,14 +145,25 @@ class Exchange:
         if order.status is not OrderStatus.NEW:
             return order
         with self._announcer.command():
-            try:
-                quantity = check_risk(self._state, order, exclude_id=order.id)
-            except Refusal as refusal:
-                status, reason = END_OF[refusal.reason]
-                self._matcher.end(order, status, reason, refusal.text)
-            else:
-                self._matcher.start(order, quantity)
+            self._matcher.judge(order)
         return order
+
+    def place_trigger(self, request: OrderRequest, trigger: Trigger, *, is_form_checked: bool = True) -> Order:
+        """Record a trigger order with status WAITING; Refusals of form, TRIGGER, VENUE_MODE.
+
+        When the price comes it goes on as NEW under the same id, checked like any order at that moment; one
+        that may not trade then ends with its `end_reason`. `is_form_checked=False` leaves quantities and
+        notional to that moment too. Waiting orders hold no margin and no place in the book.
+        """
+        self.account(request.account)
+        self.market(request.instrument)
+        if self.mode(request.instrument).strictness >= VenueMode.CANCEL_ONLY.strictness:
+            check_mode(self._state, request)
+        self._check_client_id(request)
+        if is_form_checked and trigger.share is None:
+            check_form(self.market(request.instrument), self.rules, request, self.mark(request.instrument))
+        self._triggers.check(request, trigger)
+        return self._triggers.place(request, trigger)
 
     def cancel(
         self,
@@ -225,7 +173,8 @@ class Exchange:
         client_id: str | None = None,
         instrument: str | None = None,
     ) -> Order:
-        """Cancel one live order; Refusal ORDER_NOT_FOUND or ORDER_CLOSED."""
+        """Cancel one live or waiting order; Refusal ORDER_NOT_FOUND, ORDER_CLOSED or VENUE_MODE."""
+        self._check_cancelling()
         order = self._state.orders.find(account_id, order_id, client_id)
         if order is None or instrument not in (None, order.instrument):
             raise Refusal(RefusalReason.ORDER_NOT_FOUND, "no such order")
@@ -244,16 +193,26 @@ class Exchange:
         reason: EndReason = EndReason.USER_CANCEL,
     ) -> list[Order]:
         """Cancel all live orders of the account (of one market, of those `where` accepts)."""
-        orders = [o for o in self.open_orders(account_id, instrument) if where is None or where(o)]
-        with self._announcer.command():
-            for order in orders:
-                self._matcher.end(order, OrderStatus.CANCELLED, reason)
-        return orders
+        return self._cancel_each(self.open_orders(account_id, instrument), where, reason)
 
-    def amend(self, account_id: str, order_id: int, *, price: Decimal, quantity: Decimal) -> Order:
+    def cancel_waiting(
+        self,
+        account_id: str,
+        instrument: str | None = None,
+        *,
+        where: Callable[[Order], bool] | None = None,
+        reason: EndReason = EndReason.USER_CANCEL,
+    ) -> list[Order]:
+        """Cancel the account's trigger orders that have not gone off; `cancel_all` leaves them alone."""
+        return self._cancel_each(self.waiting_orders(account_id, instrument), where, reason)
+
+    def amend(
+        self, account_id: str, order_id: int, *, price: Decimal, quantity: Decimal, trigger: Trigger | None = None
+    ) -> Order:
         """Change a live limit order under the same id; it loses its place in the queue.
 
-        `quantity` is the new total, not the remaining one. Refusals as for `submit`.
+        `quantity` is the new total, not the remaining one; `trigger` the new condition of a waiting order.
+        Refusals as for `submit`.
         """
         order = self._state.orders.find(account_id, order_id, None)
         if order is None:
@@ -272,9 +231,14 @@ class Exchange:
             tif=order.tif,
             reduce_only=order.reduce_only,
         )
+        check_mode(self._state, probe)
         check_form(self.market(order.instrument), self.rules, probe, self.mark(order.instrument))
-        check_risk(self._state, replace(probe, quantity=quantity - order.filled), exclude_id=order.id)
+        if trigger is not None:
+            self._triggers.check(probe, trigger)
+        if order.status is not OrderStatus.WAITING:
+            check_risk(self._state, replace(probe, quantity=quantity - order.filled), exclude_id=order.id)
         with self._announcer.command():
+            order.trigger = trigger if order.status is OrderStatus.WAITING and trigger is not None else order.trigger
             self._matcher.amend(order, price, quantity)
         return order
 
@@ -288,8 +252,12 @@ class Exchange:
         """Make an internal account's resting orders equal to two ladders (price -> quantity).
 
         Unchanged levels keep their place. Old orders go first, so the ladders never meet each other; where
-        they cross other accounts' orders they trade.
+        they cross other accounts' orders they trade. From mode POST_ONLY on nothing is taken; from CANCEL_ONLY
+        on the ladders stay as they are.
         """
+        mode = self.mode(instrument)
+        if mode.strictness >= VenueMode.CANCEL_ONLY.strictness:
+            return
         wanted = {(Side.BUY, p): q for p, q in bids.items()} | {(Side.SELL, p): q for p, q in asks.items()}
         with self._announcer.command():
             for order in self.open_orders(account_id, instrument):
@@ -299,6 +267,9 @@ class Exchange:
                 else:
                     self._matcher.end(order, OrderStatus.CANCELLED, EndReason.USER_CANCEL)
             for (side, price), quantity in wanted.items():
+                best = self._state.books[instrument].best_price(side.opposite)
+                if mode is VenueMode.POST_ONLY and best is not None and (price - best) * side.sign >= 0:
+                    continue
                 request = OrderRequest(account_id, instrument, side, OrderKind.LIMIT, quantity, price)
                 self._matcher.work(self._matcher.create(request))
 
@@ -317,6 +288,14 @@ class Exchange:
         self.market(instrument)
         self._state.figures[instrument].set_rate(rate, self._state.now_us())
 
+    def set_mode(self, mode: VenueMode, instrument: str | None = None) -> None:
+        """Take only what `mode` allows from now on, at one market or at the whole venue."""
+        if instrument is not None:
+            self.market(instrument)
+        with self._announcer.command():
+            self._state.modes[instrument] = mode
+            self._announcer.emit(ModeChanged(mode, instrument, self._state.now_us()))
+
     def change_rules(self, rules: VenueRules) -> None:
         """Follow other venue rules from now on; the funding mode, period and decimals must stay as they were."""
         fixed = (rules.venue, rules.funding_mode, rules.funding_period_hours, rules.fee_decimals)
@@ -331,7 +310,7 @@ class Exchange:
                 self._ledger.pay_hour()
 
     def liquidate(self) -> list[str]:
-        """Close the positions of every client account whose equity is under its maintenance margin."""
+        """Liquidate every client account whose equity is under its maintenance margin; return their ids."""
         return self._interventions.liquidate()
 
     def deleverage(self, account_id: str, instrument: str, quantity: Decimal | None = None) -> Fill:
@@ -342,125 +321,6 @@ class Exchange:
         """Undo a client's fill on both sides; return the undoing fill."""
         return self._interventions.bust(fill_id)
 
-    # --- reading --------------------------------------------------------------------------------
-    def order(self, account_id: str, *, order_id: int | None = None, client_id: str | None = None) -> Order | None:
-        """Find an order, live or ended; with a re-used client id the newest one. None if unknown."""
-        return self._state.orders.find(account_id, order_id, client_id)
-
-    def order_by_id(self, order_id: int) -> Order | None:
-        """Find a client's order without naming the account. None if unknown."""
-        order = self._state.orders.by_id(order_id)
-        return None if order is None or self.account(order.account).is_internal else order
-
-    def open_orders(self, account_id: str, instrument: str | None = None) -> list[Order]:
-        """Live orders, oldest first."""
-        return self._state.orders.live(account_id, instrument)
-
-    def order_history(self, account_id: str, instrument: str | None = None) -> list[Order]:
-        """All orders, live and ended, oldest first."""
-        return self._state.orders.of_account(account_id, instrument)
-
-    def fills(self, account_id: str, *, since_us: int = 0, instrument: str | None = None) -> list[Fill]:
-        """Executions at or after `since_us`, oldest first."""
-        return [
-            f
-            for f in self._state.fills.get(account_id, [])
-            if f.time_us >= since_us and instrument in (None, f.instrument)
-        ]
-
-    def funding_payments(
-        self, account_id: str, *, since_us: int = 0, instrument: str | None = None
-    ) -> list[FundingPayment]:
-        """Funding bookings at or after `since_us`, oldest first."""
-        return [
-            p
-            for p in self._state.payments.get(account_id, [])
-            if p.time_us >= since_us and instrument in (None, p.instrument)
-        ]
-
-    def positions(self, account_id: str) -> list[Position]:
-        """Open positions (quantity not zero)."""
-        return [p for p in self.account(account_id).positions.values() if p.quantity]
-
-    def margin(self, account_id: str) -> MarginSummary:
-        """Equity, requirements and free margin at the mark prices of now."""
-        return margin_summary(self._state, account_id)
-
-    def unrealised_funding(self, account_id: str, instrument: str) -> Decimal:
-        """Accrued and unbooked funding, signed, + = to be received; zero on HOURLY venues."""
-        return self._state.unrealised_funding(account_id, instrument)
-
-    def liquidation_price(self, account_id: str, instrument: str) -> Decimal | None:
-        """Mark price at which equity meets maintenance, other prices unchanged; None when flat.
-
-        May be negative. Solves equity + q * (p - mark) = other maintenance + |q| * p * fraction for p, with
-        the maintenance fraction of now.
-        """
-        held = self._state.held(account_id, instrument)
-        if not held:
-            return None
-        summary, mark, spec = self.margin(account_id), self.mark(instrument), self.markets[instrument]
-        fraction = max(spec.mmf_base, spec.mmf_factor * (abs(held) * mark).sqrt())
-        others = summary.maintenance - abs(held) * mark * fraction
-        return (others - summary.equity + held * mark) / (held - abs(held) * fraction)
-
-    def book(self, instrument: str, depth: int | None = None) -> BookSnapshot:
-        """Both sides, best first, at most `depth` levels each."""
-        book = self._state.books[self.market(instrument).instrument]
-        bids, asks = book.levels(Side.BUY, depth), book.levels(Side.SELL, depth)
-        return BookSnapshot(instrument, bids, asks, book.seq, self._state.now_us())
-
-    def best(self, instrument: str) -> tuple[BookLevel | None, BookLevel | None]:
-        """Best bid and best ask."""
-        top = self.book(instrument, 1)
-        return top.bids[0] if top.bids else None, top.asks[0] if top.asks else None
-
-    def mark(self, instrument: str) -> Decimal:
-        """Mark price."""
-        return self._state.mark(instrument)
-
-    def index(self, instrument: str) -> Decimal:
-        """Index (oracle, spot) price."""
-        return self._state.figures[instrument].index
-
-    def last_price(self, instrument: str) -> Decimal | None:
-        """Price of the last public trade; None before the first."""
-        return self._state.figures[instrument].last
-
-    def day_open(self, instrument: str) -> Decimal:
-        """Price the twin started with; stands for the price of a day ago."""
-        return self._state.figures[instrument].day_open
-
-    def funding_rate(self, instrument: str) -> Decimal:
-        """Estimate for the running period, fraction per `rules.funding_period_hours`."""
-        return self._state.figures[instrument].rate
-
-    def funding_index(self, instrument: str) -> Decimal:
-        """CONTINUOUS venues: accrued quote per base unit up to now."""
-        return self._state.figures[instrument].accrue(self._state.now_us())
-
-    def next_funding_us(self, instrument: str) -> int:
-        """Next full hour."""
-        self.market(instrument)
-        return self._state.next_funding_us()
-
-    def funding_points(self, instrument: str) -> list[FundingPoint]:
-        """Past funding rates, oldest first (bounded)."""
-        return list(self._state.figures[instrument].points)
-
-    def trades(self, instrument: str, limit: int = 100) -> list[Trade]:
-        """Newest public trades, oldest first (bounded)."""
-        return list(self._state.figures[instrument].trades)[-limit:]
-
-    def volume_24h(self, instrument: str) -> Decimal:
-        """Traded quote notional on top of the plausible figure the twin started with."""
-        return self._state.figures[instrument].turnover
-
-    def open_interest(self, instrument: str) -> Decimal:
-        """Sum of long positions, base units."""
-        held = (self._state.held(account_id, instrument) for account_id in self._state.accounts)
-        return sum((q for q in held if q > 0), ZERO)
-
     # --- listening ------------------------------------------------------------------------------
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Add a listener; the returned function removes it."""
@@ -470,15 +330,31 @@ class Exchange:
         """Draw the next number of the exchange-wide counter that ids and events share."""
         return self._state.next_seq()
 
-    def state(self) -> dict[str, object]:
-        """The venue's own truth as JSON-ready values, decimals as strings."""
-        return describe(self._state)
+    def _cancel_each(
+        self, orders: list[Order], where: Callable[[Order], bool] | None, reason: EndReason
+    ) -> list[Order]:
+        self._check_cancelling()
+        chosen = [o for o in orders if where is None or where(o)]
+        with self._announcer.command():
+            for order in chosen:
+                self._matcher.end(order, OrderStatus.CANCELLED, reason)
+        return chosen
+
+    def _check_cancelling(self) -> None:
+        mode = self.mode()
+        if mode is VenueMode.MAINTENANCE:
+            raise Refusal(RefusalReason.VENUE_MODE, "the venue is in maintenance", mode=mode.value)
 
     def _check_form(self, request: OrderRequest) -> None:
         state = self._state
         state.account(request.account)
         spec = state.market(request.instrument)
+        check_mode(state, request)
         check_form(spec, state.rules, request, state.mark(request.instrument))
+        self._check_client_id(request)
+
+    def _check_client_id(self, request: OrderRequest) -> None:
+        state = self._state
         client_id, scope = request.client_id, state.rules.client_id_scope
         if client_id is None or request.inherits_client_id:
             return

@@ -115,7 +115,7 @@ class Interventions:
 
     def _liquidate_account(self, account: Account) -> None:
         with self._announcer.command():
-            for order in self._state.orders.live(account.id):
+            for order in [*self._state.orders.live(account.id), *self._state.orders.waiting(account.id)]:
                 self._matcher.end(order, OrderStatus.CANCELLED, EndReason.LIQUIDATION)
             for position in self._positions(account):
                 side = Side.SELL if position.quantity > 0 else Side.BUY

@@ -77,7 +77,7 @@ class MarketMaker:
         try:
             self._exchange.submit(request)
         except Refusal as refusal:
-            if refusal.reason is not RefusalReason.MIN_NOTIONAL:
+            if refusal.reason not in (RefusalReason.MIN_NOTIONAL, RefusalReason.VENUE_MODE):
                 raise
 
     def _ladder(self, side: Side, centre: Decimal, depth_share: Decimal) -> dict[Decimal, Decimal]:

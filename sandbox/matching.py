@@ -23,10 +23,12 @@ from sandbox.model import (
     OrderRequest,
     OrderStatus,
     ReduceOnlyMode,
+    Refusal,
     SelfTradePrevention,
     TimeInForce,
+    Trigger,
 )
-from sandbox.risk import price_limit
+from sandbox.risk import END_OF, check_risk, price_limit
 from sandbox.venue_state import VenueState
 
 CAUSE_TAG = "cause"
@@ -41,8 +43,8 @@ class Matcher:
         self._announcer = announcer
         self._resting: set[int] = set()
 
-    def create(self, request: OrderRequest) -> Order:
-        """Record an order with an id and status NEW."""
+    def create(self, request: OrderRequest, trigger: Trigger | None = None) -> Order:
+        """Record an order with an id and status NEW, or WAITING with a trigger."""
         now, order_id = self._state.now_us(), self._state.next_seq()
         order = Order(
             id=order_id,
@@ -61,10 +63,30 @@ class Matcher:
             updated_us=now,
             seq=order_id,
             tags=request.tags,
+            status=OrderStatus.NEW if trigger is None else OrderStatus.WAITING,
+            trigger=trigger,
         )
         self._state.orders.add(order)
-        self._announcer.order(order, OrderChange.ACCEPTED)
+        self._announcer.order(order, OrderChange.ACCEPTED if trigger is None else OrderChange.WAITING)
         return order
+
+    def judge(self, order: Order) -> None:
+        """Run the risk checks of a NEW order and work it; one that may not trade ends with its reason."""
+        try:
+            quantity = check_risk(self._state, order, exclude_id=order.id)
+        except Refusal as refusal:
+            status, reason = END_OF[refusal.reason]
+            self.end(order, status, reason, refusal.text)
+        else:
+            self.start(order, quantity)
+
+    def set_off(self, order: Order, price: Decimal, quantity: Decimal) -> None:
+        """Turn a waiting order into a NEW one because `price` came; `judge` or `end` must follow."""
+        self._state.orders.wake(order)
+        order.status, order.quantity = OrderStatus.NEW, quantity
+        order.triggered_us, order.triggered_at = self._state.now_us(), price
+        self._stamp(order)
+        self._announcer.order(order, OrderChange.TRIGGERED)
 
     def start(self, order: Order, quantity: Decimal) -> None:
         """Work a NEW order that passed the checks; `quantity` below the order's own cuts it first."""

@@ -57,8 +57,10 @@ class SelfTradePrevention(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """NEW: accepted, not yet executed. OPEN / PARTIALLY_FILLED: resting. The other three are final."""
+    """WAITING: a trigger order that has not gone off. NEW: accepted, not yet executed. OPEN / PARTIALLY_FILLED:
+    resting. The other three are final."""
 
+    WAITING = "WAITING"
     NEW = "NEW"
     OPEN = "OPEN"
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
@@ -67,12 +69,14 @@ class OrderStatus(StrEnum):
     REJECTED = "REJECTED"
 
 
-LIVE_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
+LIVE_STATUSES = frozenset({OrderStatus.WAITING, OrderStatus.NEW, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED})
 
 
 class OrderChange(StrEnum):
     """Why an `OrderChanged` event was sent."""
 
+    WAITING = "WAITING"  # a trigger order was accepted and waits for its price
+    TRIGGERED = "TRIGGERED"  # its price came: status NEW now; what happens to it follows as for any order
     ACCEPTED = "ACCEPTED"  # status NEW, has an id, not matched yet
     RESTED = "RESTED"  # now in the book (after any immediate fills)
     FILLED = "FILLED"  # one execution, partial or the last; a FillHappened follows directly
@@ -94,7 +98,64 @@ class EndReason(StrEnum):
     MARGIN = "MARGIN"
     PRICE_BAND = "PRICE_BAND"
     LIQUIDATION = "LIQUIDATION"
+    LINKED = "LINKED"  # a trigger order whose parent ended without a fill, or whose sibling went off
     SYSTEM = "SYSTEM"
+
+
+class TriggerPrice(StrEnum):
+    """Which price of the market sets a trigger order off."""
+
+    MARK = "MARK"
+    LAST = "LAST"
+    INDEX = "INDEX"
+    MID = "MID"
+
+
+class TriggerWhen(StrEnum):
+    """On which side of its price a trigger order goes off; the price itself counts."""
+
+    AT_OR_ABOVE = "AT_OR_ABOVE"
+    AT_OR_BELOW = "AT_OR_BELOW"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The condition of a trigger order.
+
+    `share` (fraction of the position at that moment, rounded down to a lot) replaces the order's quantity.
+    With `parent_id` the trigger sleeps until that order has a fill, and ends when it ends without one. When
+    one order of a `group` goes off, the others of the same account and group end.
+    """
+
+    price: Decimal
+    when: TriggerWhen
+    by: TriggerPrice = TriggerPrice.MARK
+    share: Decimal | None = None
+    parent_id: int | None = None
+    group: str | None = None
+
+    def is_met(self, price: Decimal) -> bool:
+        """Whether `price` sets it off."""
+        return price >= self.price if self.when is TriggerWhen.AT_OR_ABOVE else price <= self.price
+
+
+class VenueMode(StrEnum):
+    """What a venue, or one of its markets, takes at present. From lenient to strict.
+
+    LIMIT_ONLY: no market orders. POST_ONLY: only orders that add to the book. CANCEL_ONLY: only cancels.
+    MAINTENANCE: nothing. From POST_ONLY on, triggers and liquidations rest as well.
+    """
+
+    OPEN = "open"
+    LIMIT_ONLY = "limit_only"
+    POST_ONLY = "post_only"
+    CANCEL_ONLY = "cancel_only"
+    MAINTENANCE = "maintenance"
+
+    @property
+    def strictness(self) -> int:
+        """0 (OPEN) to 4 (MAINTENANCE)."""
+        return tuple(VenueMode).index(self)
 
 
 class Liquidity(StrEnum):
@@ -108,7 +169,8 @@ class FillCause(StrEnum):
     """What made the fill happen."""
 
     NORMAL = "NORMAL"
-    LIQUIDATION = "LIQUIDATION"
+    LIQUIDATION = "LIQUIDATION"  # an order of the venue's own in the book
+    BACKSTOP = "BACKSTOP"  # a backstop provider took the position over at mark
     ADL = "ADL"
     BUST = "BUST"  # the undoing of an earlier fill; same price, opposite side
 
@@ -137,6 +199,8 @@ class RefusalReason(StrEnum):
     ORDER_NOT_FOUND = "ORDER_NOT_FOUND"
     ORDER_CLOSED = "ORDER_CLOSED"
     LEVERAGE = "LEVERAGE"
+    TRIGGER = "TRIGGER"  # trigger price not above zero, or off tick
+    VENUE_MODE = "VENUE_MODE"  # the venue or market takes no such order now; facts["mode"] is the VenueMode
     ACCOUNT_EXISTS = "ACCOUNT_EXISTS"
 
 
@@ -268,6 +332,9 @@ class Order:
     last_price: Decimal | None = None  # of the last fill
     end_reason: EndReason | None = None
     end_text: str = ""
+    trigger: Trigger | None = None
+    triggered_us: int | None = None  # when it went off
+    triggered_at: Decimal | None = None  # the price that set it off
 
     @property
     def remaining(self) -> Decimal:

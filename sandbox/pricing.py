@@ -1,4 +1,4 @@
-"""Mark, index, funding rate, public trades and turnover of one market.
+"""Mark, index, funding rate, public trades, candles and day statistics of one market.
 
 Duty: hold the market's public figures and let its continuous funding index grow with time.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import deque
 from decimal import Decimal
 
+from sandbox.candles import CandlePrice, CandleTape
 from sandbox.events import Trade
 from sandbox.funding import index_step, rate_for
 from sandbox.model import ZERO, FundingMode, FundingPoint, VenueRules
+from sandbox.statistics import DayFigures
 
 TRADES_KEPT = 1000
 POINTS_KEPT = 1000
@@ -24,9 +26,9 @@ class MarketFigures:
         self.instrument = instrument
         self.mark = price
         self.index = price
-        self.day_open = price
         self.last: Decimal | None = None
-        self.turnover = turnover
+        self.tapes = {by: CandleTape(with_seconds=by is CandlePrice.LAST) for by in CandlePrice}
+        self.day = DayFigures(self.tapes[CandlePrice.LAST], price, turnover, now_us)
         self.trades: deque[Trade] = deque(maxlen=TRADES_KEPT)
         self.points: deque[FundingPoint] = deque(maxlen=POINTS_KEPT)
         self.rate_override: Decimal | None = None
@@ -47,6 +49,8 @@ class MarketFigures:
         """Take new prices; the time before is accrued at the old ones."""
         self.accrue(now_us)
         self.mark, self.index, self._premium = mark, index, premium
+        self.tapes[CandlePrice.MARK].note(now_us, mark)
+        self.tapes[CandlePrice.INDEX].note(now_us, index)
 
     def set_rate(self, rate: Decimal | None, now_us: int) -> None:
         """Fix the funding rate, or return to the formula with None."""
@@ -72,4 +76,4 @@ class MarketFigures:
         """Keep a public trade."""
         self.trades.append(trade)
         self.last = trade.price
-        self.turnover += trade.price * trade.quantity
+        self.tapes[CandlePrice.LAST].note(trade.time_us, trade.price, trade.quantity, trades=1)

@@ -5,25 +5,42 @@ Duty: judge one order against positions, books and money, by Refusal. Must not c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from sandbox.margin import exposures, initial_requirement, order_provision, summarise
 from sandbox.model import (
     ZERO,
+    EndReason,
     MarginSummary,
     Order,
     OrderKind,
     OrderRequest,
+    OrderStatus,
     ReduceOnlyMode,
     Refusal,
     RefusalReason,
     Side,
     TimeInForce,
+    VenueMode,
 )
 from sandbox.venue_state import VenueState
 
 Want = OrderRequest | Order
+
+# How an accepted order ends when the checks refuse it afterwards.
+END_OF: Mapping[RefusalReason, tuple[OrderStatus, EndReason]] = {
+    RefusalReason.MARGIN: (OrderStatus.REJECTED, EndReason.MARGIN),
+    RefusalReason.POST_ONLY_CROSS: (OrderStatus.REJECTED, EndReason.POST_ONLY_CROSS),
+    RefusalReason.REDUCE_ONLY_NO_POSITION: (OrderStatus.REJECTED, EndReason.REDUCE_ONLY),
+    RefusalReason.REDUCE_ONLY_SIDE: (OrderStatus.REJECTED, EndReason.REDUCE_ONLY),
+    RefusalReason.REDUCE_ONLY_QUANTITY: (OrderStatus.REJECTED, EndReason.REDUCE_ONLY),
+    RefusalReason.PRICE_BAND: (OrderStatus.REJECTED, EndReason.PRICE_BAND),
+    RefusalReason.NO_LIQUIDITY: (OrderStatus.CANCELLED, EndReason.NO_LIQUIDITY),
+    RefusalReason.FOK_UNFILLED: (OrderStatus.CANCELLED, EndReason.FOK_UNFILLED),
+    RefusalReason.VENUE_MODE: (OrderStatus.REJECTED, EndReason.SYSTEM),
+    RefusalReason.ORDER_LIMIT: (OrderStatus.REJECTED, EndReason.SYSTEM),
+}
 
 
 def check_risk(state: VenueState, want: Want, *, exclude_id: int | None) -> Decimal:
@@ -31,6 +48,7 @@ def check_risk(state: VenueState, want: Want, *, exclude_id: int | None) -> Deci
 
     `exclude_id` names the order itself when it is already among the live ones.
     """
+    check_mode(state, want)
     if state.account(want.account).is_internal:
         return want.quantity
     quantity = _reducible(state, want) if want.reduce_only else want.quantity
@@ -41,6 +59,18 @@ def check_risk(state: VenueState, want: Want, *, exclude_id: int | None) -> Deci
         raise Refusal(RefusalReason.ORDER_LIMIT, f"open order limit reached: {state.rules.open_orders_max}")
     _check_margin(state, want, quantity, live)
     return quantity
+
+
+def check_mode(state: VenueState, want: Want) -> None:
+    """Refuse what the venue or the market does not take at present."""
+    mode = state.mode(want.instrument)
+    is_taken = {
+        VenueMode.OPEN: True,
+        VenueMode.LIMIT_ONLY: want.kind is OrderKind.LIMIT,
+        VenueMode.POST_ONLY: want.tif is TimeInForce.POST_ONLY,
+    }
+    if not is_taken.get(mode, False):
+        raise Refusal(RefusalReason.VENUE_MODE, f"{want.instrument} is in mode {mode.value}", mode=mode.value)
 
 
 def price_limit(state: VenueState, want: Want) -> Decimal:

@@ -19,6 +19,7 @@ def describe(state: VenueState) -> dict[str, object]:
     internal = [a for a in state.accounts.values() if a.is_internal]
     return {
         "venue": state.rules.venue,
+        "mode": state.mode().value,
         "self_trades": state.self_trades,
         "self_trades_prevented": state.self_trades_prevented,
         "fees_collected": _text(state.fees_collected),
@@ -38,7 +39,7 @@ def _market(state: VenueState, instrument: str) -> dict[str, object]:
         "last": None if figures.last is None else _text(figures.last),
         "funding_rate": _text(figures.rate),
         "funding_index": _text(figures.accrue(state.now_us())),
-        "volume_24h": _text(figures.turnover),
+        "volume_24h": _text(figures.day.statistics(state.now_us()).notional),
         "position_sum": _text(sum(positions, ZERO)),
         "book_seq": book.seq,
         "bids": [[_text(x.price), _text(x.quantity)] for x in book.levels(Side.BUY, BOOK_DEPTH)],
@@ -88,6 +89,7 @@ def _order(order: Order) -> dict[str, object]:
         "filled": _text(order.filled),
         "status": order.status.value,
         "end_reason": None if order.end_reason is None else order.end_reason.value,
+        "trigger_price": None if order.trigger is None else _text(order.trigger.price),
         "created_us": order.created_us,
         "updated_us": order.updated_us,
     }

@@ -19,6 +19,7 @@ from sandbox.model import (
     MarketSpec,
     Refusal,
     RefusalReason,
+    VenueMode,
     VenueRules,
 )
 from sandbox.positions import accrued_funding
@@ -50,6 +51,7 @@ class VenueState:
         self.self_trades = 0  # fills between two orders of one account; stays 0
         self.self_trades_prevented = 0
         self.fees_collected = ZERO
+        self.modes: dict[str | None, VenueMode] = {None: VenueMode.OPEN}  # None = the venue as a whole
         self._counter = 0
 
     def next_seq(self) -> int:
@@ -75,6 +77,11 @@ class VenueState:
         if spec is None:
             raise Refusal(RefusalReason.UNKNOWN_MARKET, f"no market {instrument}")
         return spec
+
+    def mode(self, instrument: str | None = None) -> VenueMode:
+        """What the venue takes at present; with an instrument, the stricter of the venue's and the market's."""
+        venue = self.modes[None]
+        return max(venue, self.modes.get(instrument, venue), key=lambda mode: mode.strictness)
 
     def mark(self, instrument: str) -> Decimal:
         """Mark price."""

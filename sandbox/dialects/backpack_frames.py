@@ -44,6 +44,7 @@ LevelTotals = Mapping[tuple[Side, Decimal], Decimal]
 _ORIGINS: Mapping[FillCause, str] = {
     FillCause.NORMAL: "USER",
     FillCause.LIQUIDATION: "LIQUIDATION_AUTOCLOSE",
+    FillCause.BACKSTOP: "BACKSTOP_LIQUIDITY_PROVIDER",
     FillCause.ADL: "ADL_AUTOCLOSE",
     FillCause.BUST: "USER",
 }
@@ -209,8 +210,10 @@ def balance_frame(available: Decimal, *, at_us: int, now_us: int) -> Json:
 
 def _order_event(event: OrderChanged) -> str | None:
     match event.change:
-        case OrderChange.ACCEPTED:
+        case OrderChange.ACCEPTED | OrderChange.TRIGGERED:
             return "orderAccepted"
+        case OrderChange.WAITING:
+            return "triggerPlaced"
         case OrderChange.SHRUNK | OrderChange.AMENDED:
             return "orderModified"
         case OrderChange.ENDED:

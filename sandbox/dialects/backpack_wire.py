@@ -52,16 +52,19 @@ STP_FROM_WIRE: Mapping[str, SelfTradePrevention] = {wire: stp for stp, wire in S
 SYSTEM_ORDER_TYPES: Mapping[FillCause, str | None] = {
     FillCause.NORMAL: None,
     FillCause.LIQUIDATION: "LiquidatePositionOnBook",
+    FillCause.BACKSTOP: "LiquidatePositionOnBackstop",
     FillCause.ADL: "LiquidatePositionOnAdl",
     FillCause.BUST: None,
 }
 FILL_TYPES: Mapping[FillCause, str] = {
     FillCause.NORMAL: "User",
     FillCause.LIQUIDATION: "BookLiquidation",
+    FillCause.BACKSTOP: "Backstop",
     FillCause.ADL: "Adl",
     FillCause.BUST: "User",
 }
 _STATUSES: Mapping[OrderStatus, str] = {
+    OrderStatus.WAITING: "TriggerPending",
     OrderStatus.NEW: "New",
     OrderStatus.OPEN: "New",
     OrderStatus.PARTIALLY_FILLED: "PartiallyFilled",

@@ -33,6 +33,10 @@ def event_word(order: Order, change: OrderChange, reason: EndReason | None) -> s
     match change:
         case OrderChange.ACCEPTED:
             return None
+        case OrderChange.WAITING:
+            return "stop_created"
+        case OrderChange.TRIGGERED:
+            return "stop_triggered"
         case OrderChange.RESTED:
             return "make"
         case OrderChange.FILLED:

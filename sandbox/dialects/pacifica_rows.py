@@ -35,6 +35,7 @@ BOOK_DEPTH = 10
 AGG_LEVELS = (1, 10, 100, 1000, 10000)
 
 STATUSES = {
+    OrderStatus.WAITING: "open",
     OrderStatus.NEW: "open",
     OrderStatus.OPEN: "open",
     OrderStatus.PARTIALLY_FILLED: "partially_filled",
@@ -53,6 +54,7 @@ REASONS = {
 CAUSES = {
     FillCause.NORMAL: "normal",
     FillCause.LIQUIDATION: "market_liquidation",
+    FillCause.BACKSTOP: "backstop_liquidation",
     FillCause.ADL: "backstop_liquidation",
     FillCause.BUST: "settlement",
 }

@@ -79,6 +79,7 @@ _CANCEL_REASONS: Final[Mapping[EndReason, str]] = {
     EndReason.MARGIN: "NOT_ENOUGH_MARGIN",
     EndReason.PRICE_BAND: "PRICE_OUTSIDE_BANDS",
     EndReason.LIQUIDATION: "IN_LIQUIDATION",
+    EndReason.LINKED: "USER_CANCELED",
     EndReason.SYSTEM: "UNEXPECTED_FAILURE",
 }
 

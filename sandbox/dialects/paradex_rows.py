@@ -112,7 +112,9 @@ def order_type(order: Order) -> str:
 
 
 def order_status(order: Order) -> str:
-    """Return NEW, OPEN or CLOSED; why and how far is told by cancel_reason and remaining_size."""
+    """Return NEW, UNTRIGGERED, OPEN or CLOSED; cancel_reason and remaining_size tell why and how far."""
+    if order.status is OrderStatus.WAITING:
+        return "UNTRIGGERED"
     if order.status is OrderStatus.NEW:
         return "NEW"
     return "OPEN" if order.is_live else "CLOSED"
@@ -133,7 +135,7 @@ def fill_row(spec: MarketSpec, fill: Fill, *, ids: Serials, underlying_price: De
         "liquidity": fill.liquidity.value,
         "fee": text(fill.fee),
         "fee_currency": COLLATERAL,
-        "fill_type": "LIQUIDATION" if fill.cause in (FillCause.LIQUIDATION, FillCause.ADL) else "FILL",
+        "fill_type": "FILL" if fill.cause in (FillCause.NORMAL, FillCause.BUST) else "LIQUIDATION",
         "flags": [],
         "realized_pnl": text(fill.realised_pnl),
         "realized_funding": text(fill.realised_funding),
