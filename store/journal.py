@@ -14,16 +14,21 @@ from sqlalchemy import Engine
 
 from store.operations import (
     accounts,
+    api_keys,
     breaches,
     commands,
     events,
     facts,
     fills,
+    idempotency,
     leases,
     orders,
     pairs,
+    rate_windows,
     segments,
     sessions,
+    starts,
+    tickets,
 )
 from store.writer import Tx, Writer
 
@@ -97,6 +102,22 @@ class Journal:
     release_many = Operation(leases.release_many)
 
     register_segments = Operation(segments.register_segments)
+
+    create_api_key = Operation(api_keys.create_api_key)
+    create_first_api_key = Operation(api_keys.create_first_api_key)
+    revoke_api_key = Operation(api_keys.revoke_api_key)
+    count_call = Operation(rate_windows.count_call)
+    begin_call = Operation(idempotency.begin_call)
+    hold_call = Operation(idempotency.hold_call)
+    answer_call = Operation(idempotency.answer_call)
+    forget_call = Operation(idempotency.forget_call)
+    create_ticket = Operation(tickets.create_ticket)
+    redeem_ticket = Operation(tickets.redeem_ticket)
+    open_start = Operation(starts.open_start)
+    open_restart = Operation(starts.open_restart)
+    claim_starts = Operation(starts.claim_starts)
+    finish_start = Operation(starts.finish_start)
+    refuse_start = Operation(starts.refuse_start)
 
     def __init__(self, engine: Engine) -> None:
         self.writer = Writer(engine)

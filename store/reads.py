@@ -23,6 +23,8 @@ from core.numbers import ZERO
 from core.order import Fill, Order, OrderStatus
 from core.pair import PairStatus
 from core.risk import OwnOrder
+from store.api_records import ApiKey, Start
+from store.api_rows import api_key_of, start_of
 from store.engine import to_json
 from store.errors import BreachNotFound, RecordNotFound, SessionNotFound
 from store.records import (
@@ -56,6 +58,7 @@ from store.rows import (
 )
 from store.tables import (
     ACCOUNTS,
+    API_KEYS,
     BREACHES,
     COMMANDS,
     EVENTS,
@@ -67,6 +70,7 @@ from store.tables import (
     POSITIONS,
     SEGMENTS,
     SESSIONS,
+    STARTS,
 )
 from store.writer import typed_error
 
@@ -248,6 +252,39 @@ class Reads:
         if session_id is not None:
             chosen = chosen.where(SEGMENTS.c.session_id == session_id)
         return self._all(chosen, segment_of)
+
+    def api_key(self, key_id: str) -> ApiKey | None:
+        """Return one API key, perhaps revoked; None when there is none with this id."""
+        found = self._all(select(API_KEYS).where(API_KEYS.c.key_id == key_id), api_key_of)
+        return found[0] if found else None
+
+    def api_keys(self) -> list[ApiKey]:
+        """Return all API keys, oldest first."""
+        return self._all(select(API_KEYS).order_by(API_KEYS.c.created_at, API_KEYS.c.key_id), api_key_of)
+
+    def last_start(self, session_id: str) -> Start | None:
+        """Return the newest start of a session; None when it was never started through the outbox."""
+        chosen = select(STARTS).where(STARTS.c.session_id == session_id).order_by(STARTS.c.attempt.desc()).limit(1)
+        found = self._all(chosen, start_of)
+        return found[0] if found else None
+
+    def unanswered_sessions(self, before: datetime) -> list[str]:
+        """Return the active or paused sessions with a command from before that time that no run has finished."""
+        chosen = (
+            select(COMMANDS.c.session_id)
+            .join(SESSIONS, SESSIONS.c.session_id == COMMANDS.c.session_id)
+            .where(
+                COMMANDS.c.done_at.is_(None), COMMANDS.c.created_at < before,
+                SESSIONS.c.status.in_((SessionStatus.ACTIVE.value, SessionStatus.PAUSED.value)),
+            )
+            .distinct()
+        )  # fmt: skip
+        return self._all(chosen, lambda row: str(row["session_id"]))
+
+    def command(self, command_id: int) -> Command:
+        """Return one command; raise RecordNotFound."""
+        found = self._all(select(COMMANDS).where(COMMANDS.c.command_id == command_id), command_of)
+        return _one(found, RecordNotFound(f"no command {command_id}", commandId=command_id))
 
     def totals(self, session_id: str) -> RowTotals:
         """Compute a session's sums from its rows, in exact decimals."""

@@ -293,6 +293,70 @@ class SegmentRow(Row, table=True):
     sha256: str
 
 
+class ApiKeyRow(Row, table=True):
+    """Keys of the API: a public id and the digest of the secret, never the secret."""
+
+    __tablename__ = "api_keys"
+    key_id: str = Field(primary_key=True)
+    name: str
+    secret_sha256: str
+    scopes: list[str] = Field(sa_type=JSON)
+    created_at: datetime
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+class RateWindowRow(Row, table=True):
+    """How many calls a key made in its current window."""
+
+    __tablename__ = "rate_windows"
+    key_id: str = Field(primary_key=True)
+    window_start: datetime
+    calls: int = Field(sa_type=BigInteger)
+
+
+class IdempotencyRow(Row, table=True):
+    """Calls made with an Idempotency-Key, and the first answer to each."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (Index(None, "created_at"),)
+    key_id: str = Field(primary_key=True)
+    idempotency_key: str = Field(primary_key=True)
+    call: str
+    body_sha256: str
+    holder: str
+    held_until: datetime
+    status: int | None = Field(sa_type=BigInteger)
+    body: str | None = Field(sa_type=Text)
+    created_at: datetime
+
+
+class TicketRow(Row, table=True):
+    """Short-lived, single-use admissions to the live stream; only their digests."""
+
+    __tablename__ = "tickets"
+    ticket_sha256: str = Field(primary_key=True)
+    key_id: str
+    expires_at: datetime
+
+
+class StartRow(Row, table=True):
+    """Runs that Prefect was, or is to be, asked to create: the outbox of starts."""
+
+    __tablename__ = "starts"
+    __table_args__ = (Index(None, "state"),)
+    session_id: str = Field(primary_key=True, foreign_key="sessions.session_id")
+    attempt: int = Field(primary_key=True, sa_type=BigInteger)
+    state: str
+    is_first: bool
+    created_at: datetime
+    claimed_by: str
+    claimed_until: datetime
+    flow_run_id: str | None
+    ended_at: datetime | None
+    reason: str | None = Field(sa_type=Text)
+
+
 def _table(name: str) -> Table:
     return metadata.tables[name]
 
@@ -310,3 +374,8 @@ COMMANDS = _table("commands")
 LEASES = _table("leases")
 EVENTS = _table("events")
 SEGMENTS = _table("segments")
+API_KEYS = _table("api_keys")
+RATE_WINDOWS = _table("rate_windows")
+IDEMPOTENCY = _table("idempotency")
+TICKETS = _table("tickets")
+STARTS = _table("starts")
