@@ -38,6 +38,7 @@ class Capability(StrEnum):
     OPEN_INTEREST = "open interest"
     SYSTEM_STATUS = "system status"
     SERVER_TIME = "server time"
+    CLOCK_OFFSET = "clock offset within a bound"
 
     LIMIT_GTC = "limit, good till cancelled"
     LIMIT_IOC = "limit, immediate or cancel"
@@ -53,6 +54,7 @@ class Capability(StrEnum):
     CANCEL_ALL = "cancel all of a market"
     ORDER_LOOKUP = "one order by either id, ended ones too"
     UNIQUE_CLIENT_ID = "a client id is taken once only"
+    ORDER_VALIDITY = "an order that comes too late is refused"
     LEVERAGE_MARGIN_MODE = "leverage and margin mode"
     SELF_TRADE_PREVENTION = "self-trade prevention"
 

@@ -45,6 +45,7 @@ CAPABILITIES: Capabilities = whole(
         Capability.OPEN_INTEREST: Entry(_NOT_YET, _page("Get open interest"), "", "in base units"),
         Capability.SYSTEM_STATUS: Entry(_NOT_YET, _page("Status"), "", "Ok or Maintenance"),
         Capability.SERVER_TIME: Entry(_WORKS, _page("Get system time"), "milliseconds", "plain text"),
+        Capability.CLOCK_OFFSET: Entry(_NOT_YET, _page("Get system time")),
         Capability.LIMIT_GTC: Entry(_WORKS, _page("Execute order"), "", "held 100 ms before it reaches the book"),
         Capability.LIMIT_IOC: Entry(
             _WORKS, _page("Execute order"), "", "held 100 ms; the answer already holds what was executed"
@@ -79,6 +80,7 @@ CAPABILITIES: Capabilities = whole(
             "unsigned 32 bits",
             "nothing says that a repeated client id is refused: a second send may be a second order",
         ),
+        Capability.ORDER_VALIDITY: Entry(_WORKS, _page("Authentication")),
         Capability.LEVERAGE_MARGIN_MODE: Entry(
             _NOT_YET, _page("Update account"), "", "one leverage limit for the whole account, cross only"
         ),
@@ -109,7 +111,7 @@ CAPABILITIES: Capabilities = whole(
         ),
         Capability.ACCOUNT_STATUS: Entry(_WORKS, _page("Get account"), "", "not active while liquidating"),
         Capability.FEE_TIER: Entry(
-            _WORKS,
+            _NOT_YET,
             _page("Get account"),
             "",
             "the rates as charged are on every market; the tier's name is not offered",

@@ -53,6 +53,7 @@ CAPABILITIES: Capabilities = whole(
         Capability.SERVER_TIME: Entry(
             _WORKS, _page("REST API"), "1 s resolution", "no such endpoint: Date header, refined by price stamps"
         ),
+        Capability.CLOCK_OFFSET: Entry(_NOT_YET, _page("REST API")),
         Capability.LIMIT_GTC: Entry(_WORKS, _page("Create limit order"), "", "waits about 200 ms before matching"),
         Capability.LIMIT_IOC: Entry(_WORKS, _page("Create limit order"), "", "waits about 200 ms before matching"),
         Capability.POST_ONLY: Entry(
@@ -86,6 +87,7 @@ CAPABILITIES: Capabilities = whole(
         Capability.UNIQUE_CLIENT_ID: Entry(
             _WORKS, _page("Error codes"), "", "refused as duplicate; how long an id stays used is not documented"
         ),
+        Capability.ORDER_VALIDITY: Entry(_WORKS, _page("Signing")),
         Capability.LEVERAGE_MARGIN_MODE: Entry(
             _NOT_YET, _page("Update leverage; Update margin mode"), "", "with a position, leverage can only go up"
         ),
@@ -114,7 +116,7 @@ CAPABILITIES: Capabilities = whole(
             _WORKS, _page("Liquidations"), "", "no flag: active means equity is not below maintenance margin"
         ),
         Capability.FEE_TIER: Entry(
-            _WORKS, _page("Fees"), "", "the rates as charged are on every market; the tier's number is not offered"
+            _NOT_YET, _page("Fees"), "", "the rates as charged are on every market; the tier's number is not offered"
         ),
         Capability.RATE_QUOTA: Entry(
             _NOT_YET,

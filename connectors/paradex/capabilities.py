@@ -52,6 +52,7 @@ CAPABILITIES: Capabilities = whole(
             "ok, maintenance, cancel_only, post_only; on weekdays about 15 min from 04:30 UTC",
         ),
         Capability.SERVER_TIME: Entry(_WORKS, _page("API 1.132.1, System time"), "milliseconds"),
+        Capability.CLOCK_OFFSET: Entry(_NOT_YET, _page("API 1.132.1, System time")),
         Capability.LIMIT_GTC: Entry(
             _WORKS, _page("API 1.132.1, Create order"), "100 open orders a market", "201 means queued, not accepted"
         ),
@@ -91,6 +92,7 @@ CAPABILITIES: Capabilities = whole(
         Capability.UNIQUE_CLIENT_ID: Entry(
             _WORKS, _page("API 1.132.1, error DUPLICATED_CLIENT_ID"), "64 characters", "closed orders: not documented"
         ),
+        Capability.ORDER_VALIDITY: Entry(_WORKS, _page("API 1.132.1, Create order")),
         Capability.LEVERAGE_MARGIN_MODE: Entry(_NOT_YET, _page("API 1.132.1, Set margin configuration")),
         Capability.SELF_TRADE_PREVENTION: Entry(
             _WORKS, _page("API 1.132.1, Create order, stp"), "", "EXPIRE_BOTH: neither of two own orders stays"
@@ -117,7 +119,7 @@ CAPABILITIES: Capabilities = whole(
             _WORKS, _page("API 1.132.1, Get account"), "", "anything but ACTIVE counts as not active"
         ),
         Capability.FEE_TIER: Entry(
-            _WORKS,
+            _NOT_YET,
             _page("API 1.132.1, Account info"),
             "",
             "the rates as charged are on every market; the tier's name is not offered",

@@ -80,7 +80,7 @@ async def connecting(bench: Bench) -> None:
     await client.aclose()
 
 
-@card("C02", C.MARKETS, C.FEE_TIER, reads=True)
+@card("C02", C.MARKETS, reads=True)
 async def markets_have_a_grid(bench: Bench) -> None:
     """Before: connected. Do: read the markets. Expect: the market by our symbol with grid, margins and own fees.
 

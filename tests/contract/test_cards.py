@@ -13,8 +13,6 @@ from tests.contract.bench import Bench
 from tests.contract.cards import Card
 from tests.contract.deck import CARDS
 
-ALL_CARDS = [*CARDS, *SURFACE_CARDS]
-
 # What a card may fail by when the capability is not there. Anything else is a defect, also where failing is expected.
 LACKING = (AssertionError, AttributeError, TimeoutError, ValueError, NotOffered)
 
@@ -34,7 +32,7 @@ def expectation(venue: Venue, card: Card) -> list[pytest.MarkDecorator]:
     ("venue", "card"),
     [
         pytest.param(venue, card, id=f"{venue}-{card}", marks=expectation(venue, card))
-        for card in ALL_CARDS
+        for card in CARDS
         for venue in Venue
     ],
     indirect=["venue"],
@@ -44,17 +42,17 @@ async def test_card(venue: Bench, card: Card) -> None:
 
 
 def test_cards_are_numbered_and_say_what_they_want() -> None:
-    numbers = [card.number for card in ALL_CARDS]
+    numbers = [card.number for card in CARDS]
 
     assert numbers == sorted(set(numbers))
-    for card in ALL_CARDS:
+    for card in CARDS:
         said = card.run.__doc__ or ""
         assert all(re.search(rf"\b{word}\b", said) for word in ("Before", "Do", "Expect", "Passed")), card
 
 
 @pytest.mark.parametrize("venue", Venue)
 def test_whatever_is_said_to_work_is_proven_by_a_card(venue: Venue) -> None:
-    proven = {row for card in ALL_CARDS for row in card.rows}
+    proven = {row for card in CARDS for row in card.rows}
     working = {row for row, entry in declared_by(venue).items() if entry.support is Support.WORKS}
 
     assert working <= proven, sorted(row.name for row in working - proven)

@@ -23,7 +23,7 @@ from tests.contract.deck import CARDS
 from tests.contract.test_cards import expectation
 
 SWITCH = "HEDGE_LIVE"
-READING = [card for card in [*CARDS, *SURFACE_CARDS] if card.reads]
+READING = [card for card in CARDS if card.reads]
 
 live = pytest.mark.skipif(
     os.environ.get(SWITCH) != "testnet", reason=f"{SWITCH}=testnet is not set: nothing is asked of a real venue"
