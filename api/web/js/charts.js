@@ -8,11 +8,13 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
 function axis(values) {
   return {
-    stroke: () => colour("muted"), font: "11px system-ui, sans-serif", size: values ? 64 : 34,
+    stroke: () => colour("muted"), font: "11px system-ui, sans-serif", size: values ? 64 : 26, space: values ? 30 : 76,
     grid: { stroke: () => colour("line"), width: 1 }, ticks: { show: false },
-    ...(values ? { values: (_, ticks) => ticks.map(values) } : {}),
+    values: values ? (_, ticks) => ticks.map(values) : (_, ticks) => ticks.map(clock),
   };
 }
 
@@ -34,7 +36,7 @@ export class Chart {
     }));
     this.columns = [[], ...series.map(() => [])];
     const options = {
-      width: this.#width(), height: HEIGHT, padding: [8, 8, 0, 0], series: [{ label: "time", value: (_, s) => (s === null || s === undefined ? "–" : new Date(s * 1000).toLocaleTimeString("en-GB")) }, ...lines],
+      width: this.#width(), height: HEIGHT, padding: [8, 8, 0, 0], series: [{ label: "time", value: (_, s) => (s === null || s === undefined ? "–" : clock(s)) }, ...lines],
       axes: [axis(), axis(format)], legend: { live: true }, cursor: { drag: { x: true, y: false } },
       scales: { x: { time: true } },
     };

@@ -5,6 +5,7 @@ import { fill, h, toast } from "../dom.js";
 import { bps, duration, signedUsd, usd } from "../format.js";
 
 const field = (label, control, hint) => h("label.field", {}, h("span", {}, label), control, hint ? h("small", {}, hint) : null);
+const range = (label, from, to, hint) => h("div.field", { role: "group", "aria-label": label }, h("span", {}, label), h("div.range", {}, from, h("span.small", {}, "to"), to), hint ? h("small", {}, hint) : null);
 const numeric = (name, value, attributes = {}) => h("input", { name, type: "number", inputmode: "decimal", step: "any", required: true, value, ...attributes });
 const choice = (name, options) => h("select", { name }, options.map(([value, text]) => h("option", { value }, text)));
 
@@ -22,12 +23,12 @@ export async function showNew(stage, page) {
       field("Market", h("input", { name: "symbol", value: "ETH/USD", required: true, pattern: "[A-Za-z0-9]{1,20}/[A-Z]{3,5}" })),
       field("Volume target, USD", numeric("volumeTarget", 10000, { min: 0, required: false })),
       field("Duration, minutes", numeric("minutes", "", { min: 0, required: false }), "either or both"),
-      field("Size of a leg, USD, from", numeric("sizeMin", 100, { min: 0 })), field("to", numeric("sizeMax", 500, { min: 0 })),
-      field("Seconds between pairs, from", numeric("intervalMin", 1, { min: 0 })), field("to", numeric("intervalMax", 4, { min: 0 })),
+      range("Size of a leg, USD", numeric("sizeMin", 100, { min: 0, "aria-label": "Smallest leg, USD" }), numeric("sizeMax", 500, { min: 0, "aria-label": "Largest leg, USD" })),
+      range("Seconds between pairs", numeric("intervalMin", 1, { min: 0, "aria-label": "Shortest pause, seconds" }), numeric("intervalMax", 4, { min: 0, "aria-label": "Longest pause, seconds" })),
       field("Largest position, base units", numeric("maxPositionSize", 0.5, { min: 0 }), "per account"),
       field("Stop loss, %", numeric("stopLoss", 5, { min: 0, max: 99 }), "of the accounts' equity at the start"),
       field("Largest slippage, %", numeric("maxSlippage", 2, { min: 0, max: 99 }), "of a pair's notional, both legs"),
-      field("Resting price, % from mid, from", numeric("rangeMin", 0.1, { min: 0, max: 99 }), "limit legs only"), field("to", numeric("rangeMax", 1, { min: 0, max: 99 })),
+      range("Resting price, % from mid", numeric("rangeMin", 0.1, { min: 0, max: 99, "aria-label": "Nearest resting price, %" }), numeric("rangeMax", 1, { min: 0, max: 99, "aria-label": "Farthest resting price, %" }), "limit legs only"),
       field("Legs go first as", choice("primary", [["market", "market (at once, bounded)"], ["limit", "limit (resting)"]])),
       field("What hedges the rest", choice("fallback", [["market", "market"], ["limit", "limit"]])),
       field("Share of volume", choice("distribution", [["equal", "equal"], ["weighted", "by free margin"]]))),
