@@ -1,23 +1,58 @@
-"""A fair request budget for one account on one venue. It waits or refuses; it sends nothing.
+"""A fair request budget. It waits or refuses; it sends nothing.
 
-Credits refill steadily. Ordinary requests leave a reserve that only urgent ones (cancels, closing orders) may use,
-and an urgent request stands before every ordinary one. Whoever would wait longer than the bound is refused with
-RateLimited before the venue has to say 429.
+Credits refill steadily. Ordinary requests leave a reserve that only urgent ones (cancels, closing orders) may use.
+Urgent requests stand before ordinary ones, and those before patient ones (history, statistics). Whoever would wait
+longer than the bound is refused with RateLimited before the venue has to say 429.
+
+With a lender the budget is shared with other processes: credits are borrowed in small portions and spent here. When
+the lender does not answer, a quarter of the budget is used without it, and a log line says so.
 """
 
 from __future__ import annotations
 
+import asyncio
 import heapq
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Protocol
 
 from connectors.settings import Outside
-from core.errors import RateLimited
+from core.credits import Loan, LoanRequest, Terms
+from core.errors import HedgeError, RateLimited
 from core.instrument import Venue
 
+log = logging.getLogger(__name__)
+
 WAIT_S_MAX = 5.0
+# What a process uses of a shared budget while it cannot reach the lender, and how long until it tries again.
+ALONE_SHARE = 0.25
+ALONE_S = 5.0
+_BORROW_S_MAX = 2.0
+_OBSERVED_S_MAX = 1.0
+_AHEAD_S_MIN = 1.0
 _STEP_S_MIN = 0.001
 _RETRY_AFTER_S_MAX = 300.0
+
+
+class Rank(IntEnum):
+    """Who goes first."""
+
+    URGENT = 0
+    ORDINARY = 1
+    PATIENT = 2
+
+
+class CreditLender(Protocol):
+    """Where processes share budgets; keys hold no secrets."""
+
+    async def borrow(self, key: str, request: LoanRequest, now: datetime) -> Loan:
+        """Lend from a budget, making it full at its first use; raise a HedgeError when nobody can be asked."""
+
+    def pause(self, key: str, terms: Terms, until: datetime) -> None:
+        """Tell all borrowers soon that the venue said stop; returns at once and never raises."""
 
 
 class TokenBucket:
@@ -32,39 +67,53 @@ class TokenBucket:
         outside: Outside,
         reserve: float = 0.0,
         wait_s_max: float = WAIT_S_MAX,
+        key: str = "",
+        lender: CreditLender | None = None,
+        borrower: str = "",
     ) -> None:
-        """Start full. `reserve` credits are kept for urgent requests."""
-        if not 0 <= reserve < capacity or per_s <= 0:
-            raise ValueError("a budget needs 0 <= reserve < capacity and a positive refill")
+        """Start full. `reserve` credits are kept for urgent requests; a lender shares the budget under `key`."""
         self._venue = venue
-        self._capacity = capacity
-        self._per_s = per_s
+        self._terms = self._assumed = self._claim = Terms(capacity, per_s, reserve)
         self._outside = outside
-        self._reserve = reserve
         self._wait_s_max = wait_s_max
-        self._credits = capacity
-        self._refilled_at = outside.clock()
+        self._key = key
+        self._lender = lender
+        self._borrower = borrower
+        self._credits = 0.0 if lender else capacity
+        self._refilled_at = self._expires_at = self._used_at = outside.clock()
         self._paused_until: datetime | None = None
+        self._alone_until: datetime | None = None
+        self._observed: tuple[float, datetime] | None = None
+        self._borrowing = asyncio.Lock()
         self._ticket = 0
-        self._waiting: list[tuple[bool, int, float]] = []
+        self._waiting: list[tuple[Rank, int, float]] = []
 
     @property
     def available(self) -> float:
-        """Credits that an urgent request could spend now."""
+        """Credits that an urgent request could spend now without asking a lender."""
         self._refill()
         return 0.0 if self._pause_s() > 0 else self._credits
 
-    async def take(self, cost: float = 1.0, *, urgent: bool = False, wait_s_max: float | None = None) -> None:
+    @property
+    def used_at(self) -> datetime:
+        """When somebody last asked for credits."""
+        return self._used_at
+
+    async def take(
+        self, cost: float = 1.0, *, urgent: bool = False, patient: bool = False, wait_s_max: float | None = None
+    ) -> None:
         """Spend credits, waiting for one's turn; raise RateLimited when that would take longer than the bound.
 
-        wait_s_max narrows the budget's own bound for a request that is worth nothing when late.
+        wait_s_max replaces the budget's own bound: shorter for a request that is worth nothing when late, longer for
+        a patient one, which everybody else may overtake.
         """
         self._ticket += 1
-        mine = (not urgent, self._ticket, cost)
+        mine = (Rank.URGENT if urgent else Rank.PATIENT if patient else Rank.ORDINARY, self._ticket, cost)
         heapq.heappush(self._waiting, mine)
-        deadline = self._outside.clock() + timedelta(seconds=self._wait_s_max if wait_s_max is None else wait_s_max)
+        self._used_at = self._outside.clock()
+        deadline = self._used_at + timedelta(seconds=self._wait_s_max if wait_s_max is None else wait_s_max)
         try:
-            while (delay_s := self._delay_s(mine)) > 0:
+            while (delay_s := await self._delay_s(mine)) > 0:
                 now = self._outside.clock()
                 if now + timedelta(seconds=delay_s) > deadline:
                     raise RateLimited(
@@ -78,33 +127,121 @@ class TokenBucket:
             self._waiting.remove(mine)
             heapq.heapify(self._waiting)
 
+    def give_back(self, cost: float) -> None:
+        """Return credits that were taken for a request that was not sent."""
+        self._credits = min(self._terms.capacity, self._credits + cost)
+
+    async def borrow_ahead(self) -> None:
+        """Have a portion at hand for the next second, so that no request waits for the lender; never raises."""
+        self._refill()
+        least = self._terms.portion / 2
+        fresh_until = self._outside.clock() + timedelta(seconds=_AHEAD_S_MIN)
+        if not self._is_alone and not (self._borrowed >= least and self._expires_at > fresh_until):
+            async with self._borrowing:
+                await self._borrow(max(least - self._borrowed, 0.0), is_urgent=False)
+
     def pause(self, retry_after_s: float) -> None:
         """Obey the venue's 429: nobody spends anything until its Retry-After has passed (bounded)."""
         seconds = min(max(retry_after_s, 0.0), _RETRY_AFTER_S_MAX)
-        until = self._outside.clock() + timedelta(seconds=seconds)
-        if self._paused_until is None or until > self._paused_until:
-            self._paused_until = until
+        self._pause_until(self._outside.clock() + timedelta(seconds=seconds))
+        if self._lender is not None and self._paused_until is not None:
+            self._lender.pause(self._key, self._assumed, self._paused_until)
 
     def observe(self, remaining: float) -> None:
         """Take the venue's own count of what is left when it is lower than ours (other users of the same quota)."""
         self._refill()
         self._credits = min(self._credits, remaining)
+        self._observed = (remaining, self._outside.clock())
 
     def resize(self, *, capacity: float, per_s: float) -> None:
         """Take over a quota that the venue states for this key or tier; what is left never grows by that."""
-        if capacity <= self._reserve or per_s <= 0:
+        if (capacity, per_s) == (self._terms.capacity, self._terms.per_s):
+            return
+        if capacity <= self._terms.reserve or per_s <= 0:
             raise ValueError("a budget needs a capacity above its reserve and a positive refill")
         self._refill()
-        self._capacity, self._per_s = capacity, per_s
+        self._terms = self._claim = replace(self._terms, capacity=capacity, per_s=per_s, is_stated=True)
         self._credits = min(self._credits, capacity)
 
-    def _delay_s(self, mine: tuple[bool, int, float]) -> float:
+    async def _delay_s(self, mine: tuple[Rank, int, float]) -> float:
         """Seconds until this ticket's turn: credits for everyone before it, itself, and the reserve it must leave."""
         self._refill()
-        ahead = sum(cost for patient, ticket, cost in self._waiting if (patient, ticket) < mine[:2])
-        needed = min(ahead + mine[2] + (self._reserve if mine[0] else 0.0), max(self._capacity, ahead + mine[2]))
-        lacking_s = (needed - self._credits) / self._per_s
+        if self._is_alone:
+            return self._delay_alone_s(mine)
+        if self._pause_s() > 0:
+            return self._pause_s()
+        if self._borrowed >= self._ahead(mine) + mine[2]:
+            return 0.0
+        async with self._borrowing:
+            self._refill()
+            lacking = self._ahead(mine) + mine[2] - self._borrowed
+            wait_s = 0.0 if lacking <= 0 else await self._borrow(lacking, is_urgent=mine[0] is Rank.URGENT)
+        if self._is_alone:
+            return self._delay_alone_s(mine)
+        return max(wait_s, self._pause_s())
+
+    def _delay_alone_s(self, mine: tuple[Rank, int, float]) -> float:
+        terms, share = self._terms, self._share
+        ahead = self._ahead(mine)
+        reserve = 0.0 if mine[0] is Rank.URGENT else terms.reserve * share
+        needed = min(ahead + mine[2] + reserve, max(terms.capacity * share, ahead + mine[2]))
+        lacking_s = (needed - self._credits) / (terms.per_s * share)
         return max(lacking_s, self._pause_s(), 0.0)
+
+    def _ahead(self, mine: tuple[Rank, int, float]) -> float:
+        return sum(cost for rank, ticket, cost in self._waiting if (rank, ticket) < mine[:2])
+
+    async def _borrow(self, lacking: float, *, is_urgent: bool) -> float:
+        """Ask the lender for what is lacking and a portion more; return the seconds after which to ask again."""
+        assert self._lender is not None
+        now, holding = self._outside.clock(), self._borrowed
+        seen = self._observed
+        fresh = seen is not None and now - seen[1] <= timedelta(seconds=_OBSERVED_S_MAX)
+        request = LoanRequest(
+            self._borrower, self._claim, lacking, max(lacking, self._terms.portion), holding, is_urgent,
+            seen[0] if seen is not None and fresh else None,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(_BORROW_S_MAX):
+                loan = await self._lender.borrow(self._key, request, now)
+        except (HedgeError, TimeoutError) as failure:
+            self._go_alone(failure)
+            return 0.0
+        # While the answer was on its way others may have spent of what was held.
+        self._credits = max(0.0, loan.credits - (holding - self._borrowed))
+        if self._alone_until is not None:
+            self._alone_until = None
+            log.info("venue=%s budget=%s is shared again", self._venue, self._key)
+        self._expires_at, self._terms, self._claim = loan.expires_at, loan.terms, self._assumed
+        if loan.paused_until is not None:
+            self._pause_until(loan.paused_until)
+        return loan.wait_s
+
+    def _go_alone(self, failure: Exception) -> None:
+        if self._alone_until is None:
+            log.warning(
+                "venue=%s budget=%s cannot be shared (%s); using %.0f %% of it without the others",
+                self._venue, self._key, type(failure).__name__, ALONE_SHARE * 100,
+            )  # fmt: skip
+        self._alone_until = self._outside.clock() + timedelta(seconds=ALONE_S)
+
+    @property
+    def _borrowed(self) -> float:
+        """Credits at hand that a lender lent; what was gathered alone does not count."""
+        return self._credits if self._alone_until is None else 0.0
+
+    @property
+    def _is_alone(self) -> bool:
+        """True without a lender, and for a while after the lender could not be reached."""
+        return self._lender is None or (self._alone_until is not None and self._outside.clock() < self._alone_until)
+
+    @property
+    def _share(self) -> float:
+        return 1.0 if self._lender is None else ALONE_SHARE
+
+    def _pause_until(self, until: datetime) -> None:
+        if self._paused_until is None or until > self._paused_until:
+            self._paused_until = until
 
     def _pause_s(self) -> float:
         if self._paused_until is None:
@@ -116,11 +253,29 @@ class TokenBucket:
         return left_s
 
     def _refill(self) -> None:
+        """Add what time brought; a borrowed portion that grew too old is void instead."""
         now = self._outside.clock()
         elapsed_s = (now - self._refilled_at).total_seconds()
         self._refilled_at = now
-        if elapsed_s > 0:
-            self._credits = min(self._capacity, self._credits + elapsed_s * self._per_s)
+        if self._lender is None or self._alone_until is not None:
+            gained = max(0.0, elapsed_s) * self._terms.per_s * self._share
+            self._credits = min(max(self._terms.capacity * self._share, self._credits), self._credits + gained)
+        elif now >= self._expires_at:
+            self._credits = 0.0
+
+
+async def take_each(
+    buckets: Sequence[TokenBucket], cost: float = 1.0, *, urgent: bool = False, patient: bool = False,
+    wait_s_max: float | None = None,
+) -> None:  # fmt: skip
+    """Spend from several budgets that one request counts against, from all or from none; raise RateLimited."""
+    for number, bucket in enumerate(buckets):
+        try:
+            await bucket.take(cost, urgent=urgent, patient=patient, wait_s_max=wait_s_max)
+        except BaseException:
+            for taken in buckets[:number]:
+                taken.give_back(cost)
+            raise
 
 
 def retry_after_s(headers: Mapping[str, str], default_s: float) -> float:

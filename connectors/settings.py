@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from core.instrument import Venue
+
+if TYPE_CHECKING:
+    from connectors.budgets import Budgets
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
@@ -27,11 +30,15 @@ class Environment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Clock, sleep and randomness as the composition root hands them in."""
+    """Clock, sleep and randomness as the composition root hands them in.
+
+    budgets: request budgets shared with other clients and processes; None: every client has its own.
+    """
 
     clock: Clock
     sleep: Sleep
     rng: random.Random = field(repr=False)
+    budgets: Budgets | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
