@@ -12,27 +12,45 @@ from typing import TypeVar
 
 import httpx
 
+from connectors.budgets import HERE, budgets_of
 from connectors.http import Answer, HttpVenue
 from connectors.pacifica import build, outcomes, parse, wire
 from connectors.pacifica.auth import Signer, encode_body
-from connectors.ratelimit import TokenBucket, retry_after_s
+from connectors.ratelimit import retry_after_s
 from connectors.settings import Endpoints, Outside, PacificaKeys, Timeouts
 from connectors.venue import NotSent, Unknown
+from core.credits import Terms
 from core.errors import ProtocolViolation, RateLimited
 from core.instrument import Venue
 from core.order import OrderIntent
 
-# Credits per minute without and with a config key; the venue's ratelimit headers, which count in tenths of
-# credits, correct both.
+# Credits in any 60 s without a config key (then they count per network address) and with one; the venue's ratelimit
+# headers, which count in tenths of credits, correct both. Two fifths may go at once, the rest refills within the 60 s.
 CREDITS = 100.0
 CREDITS_WITH_KEY = 300.0
 WINDOW_S = 60.0
+BURST = 0.4
 HEADER_UNIT = 10.0
 RESERVE = 10.0
 COST_READ = 1.0
-COST_HEAVY = 3.0
 COST_ORDER = 1.0
 COST_CANCEL = 0.5
+# Reads of history cost by the size of their result; the dearest is assumed, and others go first.
+COST_HEAVY = 12.0
+COST_HEAVY_WITH_KEY = 4.0
+HEAVY_PATHS = frozenset(
+    {
+        "/kline",
+        "/kline/mark",
+        "/trades/history",
+        "/account/balance/history",
+        "/orders/history",
+        "/orders/twap/history",
+        "/funding/history",
+        "/positions/history",
+    }
+)
+HEAVY_WAIT_S_MAX = 25.0
 # An order that would wait longer for its turn is late: better not sent.
 ORDER_WAIT_S_MAX = 0.5
 
@@ -68,10 +86,10 @@ class PacificaRest:
             headers=self.headers,
             transport=transport,
         )
-        self._quota = CREDITS_WITH_KEY if keys.config_key else CREDITS
-        self._budget = TokenBucket(
-            Venue.PACIFICA, capacity=self._quota, per_s=self._quota / WINDOW_S, outside=outside, reserve=RESERVE
-        )
+        self._has_key = keys.config_key is not None
+        scope, owner = ("key", keys.config_key.get_secret_value()) if keys.config_key else ("address", HERE)
+        terms = _terms(CREDITS_WITH_KEY if self._has_key else CREDITS)
+        self._budget = budgets_of(outside).bucket(Venue.PACIFICA, endpoints.rest_url, scope, owner, terms)
         self._offset = timedelta(0)
         self._last_stamp_ms = 0
 
@@ -88,18 +106,20 @@ class PacificaRest:
         """Sign and ask in the venue's time from now on."""
         self._offset = offset
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None, cost: float = COST_READ) -> Answer:
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """Read a path below the API root, waiting for its turn; any status is returned."""
-        await self._budget.take(cost)
+        if path in HEAVY_PATHS:
+            cost = COST_HEAVY_WITH_KEY if self._has_key else COST_HEAVY
+            await self._budget.take(cost, patient=True, wait_s_max=HEAVY_WAIT_S_MAX)
+        else:
+            await self._budget.take(COST_READ)
         answer = await self._http.read(f"{build.API}{path}", params=params)
         self._learn_budget(answer)
         return answer
 
-    async def read(
-        self, path: str, params: Mapping[str, str] | None = None, cost: float = COST_READ
-    ) -> tuple[wire.Envelope, datetime]:
+    async def read(self, path: str, params: Mapping[str, str] | None = None) -> tuple[wire.Envelope, datetime]:
         """Read a path and return its envelope and when it came; raise what any other answer means."""
-        answer = await self.get(path, params, cost)
+        answer = await self.get(path, params)
         return parse.envelope(answer.status, answer.headers, answer.body), answer.received_at
 
     async def pages(
@@ -115,7 +135,7 @@ class PacificaRest:
         floor_ms = build.millis_of(back_to) if back_to else None
         for _ in range(PAGES_MAX):
             query = {**params, "cursor": cursor} if cursor else params
-            answer, received = await self.read(path, query, COST_HEAVY)
+            answer, received = await self.read(path, query)
             page = parse.rows(model, answer)
             found.extend(page)
             if not answer.has_more or _is_behind(page, floor_ms):
@@ -158,13 +178,18 @@ class PacificaRest:
         if answer.status == 429:
             self._budget.pause(retry_after_s(answer.headers, outcomes.RETRY_AFTER_DEFAULT_S))
         policy = _QUOTA.search(answer.headers.get("ratelimit-policy", ""))
-        stated = int(policy[1]) / HEADER_UNIT if policy else self._quota
-        if stated != self._quota and stated > RESERVE:
-            self._budget.resize(capacity=stated, per_s=stated / WINDOW_S)
-            self._quota = stated
+        if policy:
+            stated = _terms(int(policy[1]) / HEADER_UNIT)
+            self._budget.resize(capacity=stated.capacity, per_s=stated.per_s)
         remaining = _REMAINING.search(answer.headers.get("ratelimit", ""))
         if remaining:
             self._budget.observe(int(remaining[1]) / HEADER_UNIT)
+
+
+def _terms(credits_per_window: float) -> Terms:
+    """Size a budget so that no window, wherever it begins, sees more than its credits: the burst and its refill."""
+    burst = max(BURST * credits_per_window, RESERVE + COST_ORDER)
+    return Terms(burst, max(credits_per_window - burst, COST_CANCEL) / WINDOW_S, RESERVE)
 
 
 def _is_behind(page: list[DatedT], floor_ms: int | None) -> bool:
