@@ -12,17 +12,22 @@ import httpx
 
 from connectors.backpack import build, parse, verdict, wire
 from connectors.backpack.auth import WINDOW_MS_DEFAULT, Signer
+from connectors.budgets import HERE, budgets_of
 from connectors.http import Answer, HttpVenue
 from connectors.ratelimit import TokenBucket, retry_after_s
 from connectors.settings import BackpackKeys, Endpoints, Outside, Timeouts
 from connectors.venue import NotSent, Unknown
+from core.credits import Terms
 from core.errors import RateLimited, VenueError
 from core.instrument import Venue
 
-# support.backpack.exchange, API FAQ: 2000 requests a minute for each subaccount.
-CREDITS = 50.0
-CREDITS_PER_S = 25.0
-CREDITS_RESERVED = 20.0
+# support.backpack.exchange, API FAQ: 2000 requests a minute for each subaccount, of historical market data 30. What
+# counts for unsigned requests is not said: the same number per network address is assumed.
+ACCOUNT = Terms(capacity=200, per_s=25, reserve=20)
+ADDRESS = Terms(capacity=200, per_s=25)
+HISTORICAL = Terms(capacity=6, per_s=0.4)
+HISTORICAL_PATHS = frozenset({"/api/v1/klines", "/api/v1/trades/history"})
+HISTORICAL_WAIT_S_MAX = 30.0
 CLOCK_AGE_S_MAX = 300.0
 
 
@@ -46,9 +51,10 @@ class BackpackRest:
         self._http = HttpVenue(
             Venue.BACKPACK, endpoints.rest_url, outside=outside, timeouts=timeouts, transport=transport
         )
-        self._budget = TokenBucket(
-            Venue.BACKPACK, capacity=CREDITS, per_s=CREDITS_PER_S, outside=outside, reserve=CREDITS_RESERVED
-        )
+        budgets, url = budgets_of(outside), endpoints.rest_url
+        self._budget = budgets.bucket(Venue.BACKPACK, url, "account", keys.api_key, ACCOUNT)
+        self._public = budgets.bucket(Venue.BACKPACK, url, "address", HERE, ADDRESS)
+        self._historical = budgets.bucket(Venue.BACKPACK, url, "address-historical", HERE, HISTORICAL)
         self._clock_offset = timedelta(0)
         self._clock_read_at: datetime | None = None
 
@@ -71,10 +77,14 @@ class BackpackRest:
 
     async def read(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """Do an unsigned read; anything but 200 raises."""
-        await self._budget.take()
+        budget = self._public
+        if path in HISTORICAL_PATHS:
+            budget = self._historical
+            await budget.take(patient=True, wait_s_max=HISTORICAL_WAIT_S_MAX)
+        await self._public.take()
         answer = await self._http.read(path, params=params)
         if answer.status != 200:
-            raise self._read_error(answer, f"GET {path}")
+            raise self._read_error(answer, f"GET {path}", budget)
         return answer
 
     async def ask(self, request: build.Request, *, or_absent: bool = False) -> Answer:
@@ -84,7 +94,7 @@ class BackpackRest:
         answer = await self._http.read(request.path, params=request.query(), headers=lambda: self._headers(request))
         if answer.status == 200 or (or_absent and verdict.is_absent(answer)):
             return answer
-        raise self._read_error(answer, f"GET {request.path}")
+        raise self._read_error(answer, f"GET {request.path}", self._budget)
 
     async def command(
         self, request: build.Request, *, valid_until: datetime | None = None, is_urgent: bool = True
@@ -102,20 +112,20 @@ class BackpackRest:
         headers = self._headers(request, window_ms) | {"Content-Type": "application/json; charset=utf-8"}
         answer = await self._http.command(request.method, request.path, content=request.body(), headers=headers)
         if isinstance(answer, Answer):
-            self._heed(answer)
+            self._heed(answer, self._budget)
         return answer
 
-    def _read_error(self, answer: Answer, what: str) -> VenueError:
-        self._heed(answer)
+    def _read_error(self, answer: Answer, what: str, budget: TokenBucket) -> VenueError:
+        self._heed(answer, budget)
         return verdict.read_error(answer, what, self._account_id)
 
-    def _heed(self, answer: Answer) -> None:
+    def _heed(self, answer: Answer, budget: TokenBucket) -> None:
         """Slow down when told to, and measure the clock again before the next read when a request came too late."""
         refused = verdict.refusal(answer)
         if refused is None:
             return
         if refused.code == verdict.RATE_LIMITED:
-            self._budget.pause(retry_after_s(answer.headers, verdict.PAUSE_S_DEFAULT))
+            budget.pause(retry_after_s(answer.headers, verdict.PAUSE_S_DEFAULT))
         elif refused.code == verdict.REQUEST_EXPIRED:
             self._clock_read_at = None
 
