@@ -8,6 +8,7 @@ Each operation's arguments, answer and errors are documented at its function in 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from sqlalchemy import Engine
@@ -16,6 +17,7 @@ from store.operations import (
     accounts,
     api_keys,
     breaches,
+    budgets,
     commands,
     events,
     facts,
@@ -29,6 +31,7 @@ from store.operations import (
     sessions,
     starts,
     tickets,
+    views,
 )
 from store.writer import Tx, Writer
 
@@ -37,7 +40,7 @@ T = TypeVar("T")
 
 
 class BoundOperation(Generic[P, T]):
-    """One operation of one journal: awaited, or called as `.now(...)`."""
+    """One operation of one journal: awaited, or called as `.now(...)` or `.soon(...)`."""
 
     def __init__(self, writer: Writer, function: Callable[Concatenate[Tx, P], T]) -> None:
         self._writer = writer
@@ -50,6 +53,10 @@ class BoundOperation(Generic[P, T]):
     def now(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Write and block until it is durable."""
         return self._writer.write_now(lambda tx: self._function(tx, *args, **kwargs))
+
+    def soon(self, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queue it and return at once; the future ends when it is durable or failed."""
+        return self._writer.write_soon(lambda tx: self._function(tx, *args, **kwargs))
 
 
 class Operation(Generic[P, T]):
@@ -88,6 +95,7 @@ class Journal:
     acknowledge_breach = Operation(breaches.acknowledge_breach)
 
     append_event = Operation(events.append_event)
+    put_view = Operation(views.put_view)
 
     add_command = Operation(commands.add_command)
     take_command = Operation(commands.take_command)
@@ -100,6 +108,9 @@ class Journal:
     renew_many = Operation(leases.renew_many)
     release_lease = Operation(leases.release_lease)
     release_many = Operation(leases.release_many)
+
+    borrow_credits = Operation(budgets.borrow_credits)
+    pause_budget = Operation(budgets.pause_budget)
 
     register_segments = Operation(segments.register_segments)
 

@@ -69,6 +69,7 @@ from store.tables import (
     PAIRS,
     POSITIONS,
     SEGMENTS,
+    SESSION_VIEWS,
     SESSIONS,
     STARTS,
 )
@@ -245,6 +246,12 @@ class Reads:
         """Return the sequence of the session's last event, 0 when there is none."""
         last = select(func.coalesce(func.max(EVENTS.c.sequence), 0)).where(EVENTS.c.session_id == session_id)
         return self._count(last)
+
+    def views(self, session_ids: Collection[str]) -> dict[str, tuple[datetime, dict[str, object]]]:
+        """Return what each of these sessions saw last, with the time; a session that never ran is absent."""
+        chosen = select(SESSION_VIEWS).where(SESSION_VIEWS.c.session_id.in_(list(session_ids)))
+        found = self._all(chosen, lambda row: (str(row["session_id"]), row["at"], dict(row["payload"])))
+        return {session_id: (at, payload) for session_id, at, payload in found}
 
     def segments(self, session_id: str | None = None) -> list[Segment]:
         """Return registered segments in the order in which they have to be loaded; None: of all sessions."""

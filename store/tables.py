@@ -188,6 +188,8 @@ class FillRow(Row, table=True):
     liquidity: str
     venue_time: datetime
     received_time: datetime
+    cause: str = Field(default="trade", sa_column_kwargs={"server_default": "trade"})
+    busted_at: datetime | None
     change: int = Field(sa_type=BigInteger)
 
 
@@ -265,6 +267,21 @@ class LeaseRow(Row, table=True):
     holder: str
     attempt: int = Field(sa_type=BigInteger)
     expires_at: datetime
+
+
+class BudgetRow(Row, table=True):
+    """Request budgets shared by all processes; `held` maps borrowers to what they may still spend."""
+
+    __tablename__ = "venue_budgets"
+    key: str = Field(primary_key=True)
+    capacity: float
+    per_s: float
+    reserve: float
+    is_stated: bool
+    credits: float
+    refilled_at: datetime
+    paused_until: datetime | None
+    held: Json = Field(sa_type=JSON)
 
 
 class EventRow(Row, table=True):
@@ -357,6 +374,15 @@ class StartRow(Row, table=True):
     reason: str | None = Field(sa_type=Text)
 
 
+class SessionViewRow(Row, table=True):
+    """What each running session sees now, replaced at each beat."""
+
+    __tablename__ = "session_views"
+    session_id: str = Field(primary_key=True, foreign_key="sessions.session_id")
+    at: datetime
+    payload: Json = Field(sa_type=JSON)
+
+
 def _table(name: str) -> Table:
     return metadata.tables[name]
 
@@ -372,6 +398,7 @@ POSITIONS = _table("positions")
 BREACHES = _table("breaches")
 COMMANDS = _table("commands")
 LEASES = _table("leases")
+BUDGETS = _table("venue_budgets")
 EVENTS = _table("events")
 SEGMENTS = _table("segments")
 API_KEYS = _table("api_keys")
@@ -379,3 +406,4 @@ RATE_WINDOWS = _table("rate_windows")
 IDEMPOTENCY = _table("idempotency")
 TICKETS = _table("tickets")
 STARTS = _table("starts")
+SESSION_VIEWS = _table("session_views")

@@ -13,6 +13,7 @@ from core.risk import AccountRiskFacts, SessionRiskFacts, Severity, assess_sessi
 from store.records import Command, CommandKind, NewBreach, SessionStatus
 from tasks.course import Course
 from tasks.desk import Desk
+from tasks.market_view import show_market
 from tasks.money import tally
 from tasks.publish import Board, say
 from tasks.risk_gate import exposure
@@ -56,6 +57,7 @@ class Heart:
         for notice in desk.notices:
             await say(desk, "log", "notice", {"text": notice})
         desk.notices.clear()
+        await show_market(desk)
         await self._board.progress(desk, course)
 
     async def breach(self, category: str, severity: Severity, details: Mapping[str, object]) -> None:
