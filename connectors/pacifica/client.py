@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from connectors.http import Answer
-from connectors.pacifica import build, outcomes, parse, wire
+from connectors.pacifica import build, outcomes, parse, parse_orders, reading, wire
 from connectors.pacifica.capabilities import CAPABILITIES
 from connectors.pacifica.feed import PacificaFeed
 from connectors.pacifica.rest import PacificaRest
@@ -101,7 +101,7 @@ class PacificaClient:
         if self._markets_at is None or now - self._markets_at > MARKETS_FRESH_FOR:
             listed, _ = await self._rest.read("/info")
             state, _ = await self._rest.read("/account", {"account": self._rest.account})
-            self._markets = parse.markets(parse.rows(wire.MarketRow, listed), parse.account_state(state))
+            self._markets = parse.markets(reading.rows(wire.MarketRow, listed), parse.account_state(state))
             self._markets_at = now
         return dict(self._markets)
 
@@ -128,9 +128,9 @@ class PacificaClient:
         more exactly how much later, one outside of it says nothing. The error is below a second plus the way back.
         """
         answer = await self._rest.get("/info/prices")
-        dated = parse.http_date(answer.headers)
-        priced = parse.rows(wire.PriceRow, parse.envelope(answer.status, answer.headers, answer.body))
-        stamps = [parse.moment(row.timestamp) for row in priced]
+        dated = reading.http_date(answer.headers)
+        priced = reading.rows(wire.PriceRow, reading.envelope(answer.status, answer.headers, answer.body))
+        stamps = [reading.moment(row.timestamp) for row in priced]
         return max([dated, *(stamp for stamp in stamps if stamp - dated < DATE_RESOLUTION)])
 
     # ---- account reads -----------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ class PacificaClient:
         """Read all positions. unrealized_pnl is reckoned from the feed's mark and None where the feed has none."""
         answer, received = await self._rest.read("/positions", {"account": self._rest.account})
         found = []
-        for row in parse.rows(wire.PositionRow, answer):
+        for row in reading.rows(wire.PositionRow, answer):
             live = self.feed.mark(build.symbol_of(row.symbol))
             found.append(parse.position(self.account_id, row, live.mark if live else None, received))
         return found
@@ -184,7 +184,7 @@ class PacificaClient:
             listed, received = await self._rest.pages("/trades/history", query, wire.TradeRow)
             for row in listed:
                 if row.created_at >= floor_ms and build.symbol_of(row.symbol) == symbol:
-                    found[str(row.history_id)] = parse.fill(self.account_id, row, received)
+                    found[str(row.history_id)] = parse_orders.fill(self.account_id, row, received)
         return sorted(found.values(), key=lambda fill: (fill.venue_time, int(fill.trade_id)))
 
     async def funding_payments(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
@@ -214,7 +214,9 @@ class PacificaClient:
         if order_id is None:
             return outcomes.refused_order(answer.status, answer.body)
         return Accepted(
-            parse.taken_report(self.account_id, intent.symbol, intent.client_order_id, order_id, answer.received_at)
+            parse_orders.taken_report(
+                self.account_id, intent.symbol, intent.client_order_id, order_id, answer.received_at
+            )
         )
 
     async def cancel(self, intent: OrderIntent, venue_order_id: str | None) -> CancelOutcome:
@@ -245,11 +247,13 @@ class PacificaClient:
 
     async def _price_row(self, symbol: str) -> tuple[wire.PriceRow, datetime]:
         answer, received = await self._rest.read("/info/prices")
-        return parse.price_row(parse.rows(wire.PriceRow, answer), build.venue_symbol_of(symbol)), received
+        return parse.price_row(reading.rows(wire.PriceRow, answer), build.venue_symbol_of(symbol)), received
 
     async def _all_open_orders(self) -> list[OrderReport]:
         answer, received = await self._rest.read("/orders", {"account": self._rest.account})
-        return [parse.open_order(self.account_id, row, received) for row in parse.rows(wire.OpenOrderRow, answer)]
+        return [
+            parse_orders.open_order(self.account_id, row, received) for row in reading.rows(wire.OpenOrderRow, answer)
+        ]
 
     async def _order_by_events(self, venue_order_id: str) -> OrderReport | None:
         """Ask for one order's events; an unknown id is answered with 404 or with an empty list."""
@@ -259,12 +263,12 @@ class PacificaClient:
             if refused.details.get("status") == 404:
                 return None
             raise
-        events = parse.rows(wire.OrderEventRow, answer)
-        return parse.order_from_events(self.account_id, events, received) if events else None
+        events = reading.rows(wire.OrderEventRow, answer)
+        return parse_orders.order_from_events(self.account_id, events, received) if events else None
 
     async def _past_orders(self, back_to: datetime) -> list[OrderReport]:
         """Read the order history back to a time, newest state first; the venue filters neither by id nor market."""
         query = {"account": self._rest.account, "limit": str(build.PAGE_ROWS)}
         listed, received = await self._rest.pages("/orders/history", query, wire.OrderHistoryRow, back_to=back_to)
         newest_first = sorted(listed, key=lambda row: (row.updated_at, row.order_id), reverse=True)
-        return [parse.past_order(self.account_id, row, received) for row in newest_first]
+        return [parse_orders.past_order(self.account_id, row, received) for row in newest_first]

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from connectors.pacifica import build, parse, wire
+from connectors.pacifica import build, frames, parse, parse_orders, wire
 from connectors.settings import Outside, Timeouts
 from connectors.stream import EventQueue, Send, Stream, StreamSettings
 from connectors.venue import FeedEvent, FeedHealth, FillUpdate, OrderUpdate
@@ -143,12 +143,12 @@ class _Subscriptions:
             if self._refused is not None:
                 raise VenueRejected(f"pacifica refused a subscription: {self._refused}", venue="pacifica")
 
-    def acknowledged(self, echo: parse.Subscribed) -> None:
+    def acknowledged(self, echo: frames.Subscribed) -> None:
         """Tick off an acknowledged subscription."""
         self._awaited.discard((echo.source, echo.symbol))
         self._changed.set()
 
-    def refused(self, answer: parse.Refused) -> None:
+    def refused(self, answer: frames.Refused) -> None:
         """Take an error frame: while subscribing it fails the opening, later it ends the connection."""
         if not self._awaited:
             raise ProtocolViolation(f"pacifica sent an error frame: {answer.code} {answer.text}", venue="pacifica")
@@ -190,12 +190,12 @@ class _PublicChannels:
 
     def received(self, frame: str | bytes) -> None:
         """Take one frame."""
-        match parse.frame(frame):
+        match frames.frame(frame):
             case wire.BookSnapshot() as snapshot:
                 self._take_picture(snapshot)
-            case parse.Subscribed() as echo:
+            case frames.Subscribed() as echo:
                 self._subscriptions.acknowledged(echo)
-            case parse.Refused() as answer:
+            case frames.Refused() as answer:
                 self._subscriptions.refused(answer)
             case tuple() as listed:
                 self._take_prices([row for row in listed if isinstance(row, wire.PriceRow)])
@@ -263,13 +263,13 @@ class _PrivateChannels:
 
     def received(self, frame: str | bytes) -> None:
         """Take one frame."""
-        match parse.frame(frame):
+        match frames.frame(frame):
             case tuple() as listed:
                 for row in listed:
                     self._take_row(row)
-            case parse.Subscribed() as echo:
+            case frames.Subscribed() as echo:
                 self._subscriptions.acknowledged(echo)
-            case parse.Refused() as answer:
+            case frames.Refused() as answer:
                 self._subscriptions.refused(answer)
             case _:
                 return
@@ -285,9 +285,9 @@ class _PrivateChannels:
         now = self._outside.clock()
         match row:
             case wire.OrderUpdateRow() if row.u == self._account:
-                self._events.put(OrderUpdate(parse.order_update(self._account_id, row, now)))
+                self._events.put(OrderUpdate(parse_orders.order_update(self._account_id, row, now)))
             case wire.TradeUpdateRow() if row.u == self._account:
-                self._events.put(FillUpdate(parse.fill_update(self._account_id, row, now)))
+                self._events.put(FillUpdate(parse_orders.fill_update(self._account_id, row, now)))
             case _:
                 return
 

@@ -14,7 +14,7 @@ import httpx
 
 from connectors.budgets import HERE, budgets_of
 from connectors.http import Answer, HttpVenue
-from connectors.pacifica import build, outcomes, parse, wire
+from connectors.pacifica import build, outcomes, reading, wire
 from connectors.pacifica.auth import Signer, encode_body
 from connectors.ratelimit import retry_after_s
 from connectors.settings import Endpoints, Outside, PacificaKeys, Timeouts
@@ -120,7 +120,7 @@ class PacificaRest:
     async def read(self, path: str, params: Mapping[str, str] | None = None) -> tuple[wire.Envelope, datetime]:
         """Read a path and return its envelope and when it came; raise what any other answer means."""
         answer = await self.get(path, params)
-        return parse.envelope(answer.status, answer.headers, answer.body), answer.received_at
+        return reading.envelope(answer.status, answer.headers, answer.body), answer.received_at
 
     async def pages(
         self, path: str, params: Mapping[str, str], model: type[DatedT], *, back_to: datetime | None = None
@@ -136,7 +136,7 @@ class PacificaRest:
         for _ in range(PAGES_MAX):
             query = {**params, "cursor": cursor} if cursor else params
             answer, received = await self.read(path, query)
-            page = parse.rows(model, answer)
+            page = reading.rows(model, answer)
             found.extend(page)
             if not answer.has_more or _is_behind(page, floor_ms):
                 return found, received

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.pacifica import outcomes, parse, wire
+from connectors.pacifica import frames, outcomes, parse, parse_orders, reading, wire
 from connectors.venue import CancelRefused, CancelTaken, NotSent, Rejected, Unknown
 from core.errors import (
     AuthenticationFailed,
@@ -95,14 +95,14 @@ def body(data: object, **more: object) -> bytes:
 
 
 def enveloped(data: object) -> wire.Envelope:
-    return parse.envelope(200, {}, body(data))
+    return reading.envelope(200, {}, body(data))
 
 
 # ---- facts
 
 
 def test_markets_have_grids_margins_and_this_accounts_fees_and_spot_is_left_out() -> None:
-    markets = parse.markets(parse.rows(wire.MarketRow, enveloped(INFO)), parse.account_state(enveloped(ACCOUNT)))
+    markets = parse.markets(reading.rows(wire.MarketRow, enveloped(INFO)), parse.account_state(enveloped(ACCOUNT)))
     assert sorted(markets) == ["ETH/USD", "kBONK/USD"]
     eth = markets["ETH/USD"]
     assert (eth.tick, eth.lot, eth.min_notional) == (Decimal("0.1"), Decimal("0.0001"), Decimal(10))
@@ -130,7 +130,7 @@ def test_an_account_that_is_not_exactly_one_is_a_violation(shape: object) -> Non
 
 
 def test_mark_is_mark_and_index_is_oracle() -> None:
-    mark = parse.mark(parse.price_row(parse.rows(wire.PriceRow, enveloped([PRICE])), "ETH"), NOW)
+    mark = parse.mark(parse.price_row(reading.rows(wire.PriceRow, enveloped([PRICE])), "ETH"), NOW)
     assert (mark.symbol, mark.mark, mark.index) == ("ETH/USD", Decimal("3000.5"), Decimal("3000.1"))
     assert mark.venue_time == datetime(2025, 6, 3, 17, 2, 3, 456000, tzinfo=UTC)
 
@@ -189,7 +189,7 @@ def test_a_liquidation_price_that_cannot_be_reached_is_none(price: str | None) -
 
 
 def test_a_fill_takes_the_execution_price_not_the_entry_price() -> None:
-    fill = parse.fill("a", wire.TradeRow.model_validate(TRADE), NOW)
+    fill = parse_orders.fill("a", wire.TradeRow.model_validate(TRADE), NOW)
     assert (fill.price, fill.quantity, fill.fee) == (Decimal(99000), Decimal("0.01"), Decimal("0.1485"))
     assert (fill.side, fill.liquidity, fill.trade_id) == (Side.BUY, Liquidity.MAKER, "9020975")
     assert (fill.client_order_id, fill.venue_order_id) == (None, "645953")
@@ -200,13 +200,13 @@ def test_a_fill_takes_the_execution_price_not_the_entry_price() -> None:
     [("open_long", Side.BUY), ("close_short", Side.BUY), ("open_short", Side.SELL), ("close_long", Side.SELL)],
 )
 def test_trade_sides_are_read_as_what_was_done(word: str, side: Side) -> None:
-    assert parse.fill("a", wire.TradeRow.model_validate({**TRADE, "side": word}), NOW).side is side
+    assert parse_orders.fill("a", wire.TradeRow.model_validate({**TRADE, "side": word}), NOW).side is side
 
 
 @pytest.mark.parametrize("changes", [{"side": "long"}, {"event_type": "gift"}, {"amount": "0"}, {"price": "-1"}])
 def test_a_fill_that_makes_no_sense_is_a_violation(changes: dict) -> None:
     with pytest.raises(ProtocolViolation):
-        parse.fill("a", wire.TradeRow.model_validate({**TRADE, **changes}), NOW)
+        parse_orders.fill("a", wire.TradeRow.model_validate({**TRADE, **changes}), NOW)
 
 
 def test_a_payout_is_positive_when_received() -> None:
@@ -229,16 +229,16 @@ def test_a_payout_is_positive_when_received() -> None:
     ],
 )
 def test_order_states(word: str, reason: str | None, filled: str, status: OrderStatus) -> None:
-    assert parse.order_status(word, reason, Decimal(filled)) is status
+    assert parse_orders.order_status(word, reason, Decimal(filled)) is status
 
 
 def test_a_new_order_state_is_not_guessed_at() -> None:
     with pytest.raises(ProtocolViolation, match="order status"):
-        parse.order_status("parked", None, Decimal(0))
+        parse_orders.order_status("parked", None, Decimal(0))
 
 
 def test_history_tells_the_end_of_an_order_with_its_reason() -> None:
-    report = parse.past_order("a", wire.OrderHistoryRow.model_validate(HISTORY), NOW)
+    report = parse_orders.past_order("a", wire.OrderHistoryRow.model_validate(HISTORY), NOW)
     assert (report.status, report.reason) == (OrderStatus.EXPIRED, "expired")
     assert (report.filled_quantity, report.average_price) == (Decimal("0.004"), Decimal("98990"))
 
@@ -249,7 +249,7 @@ def test_of_an_orders_events_the_one_with_the_highest_id_counts() -> None:
         EVENT,
         {**EVENT, "history_id": 2, "event_type": "fulfill_limit", "order_status": "partially_filled"},
     ]
-    report = parse.order_from_events("a", [wire.OrderEventRow.model_validate(event) for event in events], NOW)
+    report = parse_orders.order_from_events("a", [wire.OrderEventRow.model_validate(event) for event in events], NOW)
     assert (report.status, report.filled_quantity, report.reason) == (
         OrderStatus.CANCELLED,
         Decimal("0.004"),
@@ -259,7 +259,7 @@ def test_of_an_orders_events_the_one_with_the_highest_id_counts() -> None:
 
 def test_an_order_without_fills_has_no_average_price() -> None:
     row = wire.OrderUpdateRow.model_validate({**UPDATE, "f": "0", "p": "0", "os": "open", "oe": "make"})
-    report = parse.order_update("a", row, NOW)
+    report = parse_orders.order_update("a", row, NOW)
     assert (report.average_price, report.reason, report.status) == (None, None, OrderStatus.ACCEPTED)
 
 
@@ -267,31 +267,31 @@ def test_an_order_without_fills_has_no_average_price() -> None:
 
 
 def test_frames_of_every_channel_are_read() -> None:
-    assert parse.frame(json.dumps({"channel": "book", "data": BOOK})) == wire.BookSnapshot.model_validate(BOOK)
-    assert parse.frame(json.dumps({"channel": "prices", "data": [PRICE]})) == (wire.PriceRow.model_validate(PRICE),)
-    (update,) = parse.frame(json.dumps({"channel": "account_order_updates", "data": [UPDATE]}))
-    assert parse.order_update("a", update, NOW).average_price == Decimal(99000)
-    (trade,) = parse.frame(json.dumps({"channel": "account_trades", "data": [TRADE_UPDATE]}))
-    fill = parse.fill_update("a", trade, NOW)
+    assert frames.frame(json.dumps({"channel": "book", "data": BOOK})) == wire.BookSnapshot.model_validate(BOOK)
+    assert frames.frame(json.dumps({"channel": "prices", "data": [PRICE]})) == (wire.PriceRow.model_validate(PRICE),)
+    (update,) = frames.frame(json.dumps({"channel": "account_order_updates", "data": [UPDATE]}))
+    assert parse_orders.order_update("a", update, NOW).average_price == Decimal(99000)
+    (trade,) = frames.frame(json.dumps({"channel": "account_trades", "data": [TRADE_UPDATE]}))
+    fill = parse_orders.fill_update("a", trade, NOW)
     assert (fill.price, fill.side, fill.client_order_id) == (Decimal(99000), Side.SELL, "c")
 
 
 def test_acknowledgements_errors_and_pongs_are_told_apart() -> None:
     ack = {"channel": "subscribe", "data": {"source": "book", "symbol": "ETH", "extra": False}}
-    assert parse.frame(json.dumps(ack)) == parse.Subscribed("book", "ETH")
-    assert parse.frame('{"channel":"pong"}') == parse.Unhandled("pong")
-    assert parse.frame('{"code":400,"err":"Invalid request"}') == parse.Refused(400, "Invalid request")
+    assert frames.frame(json.dumps(ack)) == frames.Subscribed("book", "ETH")
+    assert frames.frame('{"channel":"pong"}') == frames.Unhandled("pong")
+    assert frames.frame('{"code":400,"err":"Invalid request"}') == frames.Refused(400, "Invalid request")
 
 
 def test_numbers_that_are_not_text_or_integers_are_refused() -> None:
     for wrong in (3000.5, True, "NaN", "Infinity", "", None, "1E+99999999", "1E-99999999"):
         with pytest.raises(ProtocolViolation):
-            parse.frame(json.dumps({"channel": "prices", "data": [{**PRICE, "mark": wrong}]}))
+            frames.frame(json.dumps({"channel": "prices", "data": [{**PRICE, "mark": wrong}]}))
 
 
 def test_a_violation_names_the_field_and_not_the_content() -> None:
     with pytest.raises(ProtocolViolation) as wrong:
-        parse.frame(json.dumps({"channel": "prices", "data": [{**PRICE, "mark": "sesame"}]}))
+        frames.frame(json.dumps({"channel": "prices", "data": [{**PRICE, "mark": "sesame"}]}))
     assert "PriceRow.mark" in str(wrong.value)
 
 
@@ -299,13 +299,13 @@ def test_a_violation_names_the_field_and_not_the_content() -> None:
 
 
 def test_the_date_header_is_the_venues_clock() -> None:
-    assert parse.http_date({"date": "Fri, 20 Nov 2026 12:00:00 GMT"}) == NOW
+    assert reading.http_date({"date": "Fri, 20 Nov 2026 12:00:00 GMT"}) == NOW
 
 
 @pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}, {"date": "Fri, 99 Nov 2026 12:00:00 GMT"}])
 def test_an_unreadable_date_is_a_violation(headers: dict[str, str]) -> None:
     with pytest.raises(ProtocolViolation):
-        parse.http_date(headers)
+        reading.http_date(headers)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_an_unreadable_date_is_a_violation(headers: dict[str, str]) -> None:
 )
 def test_a_refused_read_raises_what_it_means(status: int, text: bytes, error: type[HedgeError]) -> None:
     with pytest.raises(error):
-        parse.envelope(status, {}, text)
+        reading.envelope(status, {}, text)
 
 
 def refusal(text: str, code: int | None = None, **more: object) -> bytes:
@@ -440,7 +440,7 @@ def only_violations(read: Callable[[], object]) -> None:
 
 @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_garbage_frames_are_read_or_violations(text: bytes) -> None:
-    only_violations(lambda: parse.frame(text))
+    only_violations(lambda: frames.frame(text))
 
 
 @given(st.sampled_from(sorted(CHANNELS)), st.data())
@@ -450,16 +450,16 @@ def test_frames_with_one_field_replaced_are_read_or_violations(channel: str, dat
     text = json.dumps({"channel": channel, "data": spoiled if channel == "book" else [spoiled]})
 
     def read() -> None:
-        match parse.frame(text):
+        match frames.frame(text):
             case wire.BookSnapshot() as snapshot:
                 parse.book(snapshot, NOW)
             case (wire.PriceRow() as row,):
                 parse.mark(row, NOW)
                 parse.funding_rate(row, NOW)
             case (wire.OrderUpdateRow() as row,):
-                parse.order_update("a", row, NOW)
+                parse_orders.order_update("a", row, NOW)
             case (wire.TradeUpdateRow() as row,):
-                parse.fill_update("a", row, NOW)
+                parse_orders.fill_update("a", row, NOW)
 
     only_violations(read)
 
@@ -470,18 +470,18 @@ def test_rows_with_one_field_replaced_are_read_or_violations(model: type, data: 
     spoiled = {**sample, data.draw(st.sampled_from(sorted(sample))): data.draw(JSON)}
 
     def read() -> None:
-        (row,) = parse.rows(model, wire.Envelope(success=True, data=[spoiled]))
+        (row,) = reading.rows(model, wire.Envelope(success=True, data=[spoiled]))
         match row:
             case wire.MarketRow():
                 parse.markets([row], wire.AccountState.model_validate(ACCOUNT))
             case wire.PositionRow():
                 parse.position("a", row, Decimal(1), NOW)
             case wire.OrderHistoryRow():
-                parse.past_order("a", row, NOW)
+                parse_orders.past_order("a", row, NOW)
             case wire.OrderEventRow():
-                parse.order_from_events("a", [row], NOW)
+                parse_orders.order_from_events("a", [row], NOW)
             case wire.TradeRow():
-                parse.fill("a", row, NOW)
+                parse_orders.fill("a", row, NOW)
 
     only_violations(read)
 
@@ -494,5 +494,5 @@ def test_no_answer_to_an_order_breaks_the_classifiers(status: int, answer: bytes
 
 
 def test_times_are_aware_utc() -> None:
-    assert parse.moment(0) + timedelta(milliseconds=T) == parse.moment(T)
-    assert parse.moment(T).tzinfo is UTC
+    assert reading.moment(0) + timedelta(milliseconds=T) == reading.moment(T)
+    assert reading.moment(T).tzinfo is UTC
