@@ -15,10 +15,10 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from api.runs import start_run
 from cli.watch import watch
 from connectors.settings import Environment
 from deployments.local import start
-from deployments.runs import start_run
 from flows.wiring import create_session
 from store import Session, SessionStatus, StoreError, open_store
 from store.home import Home

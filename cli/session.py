@@ -41,8 +41,8 @@ def run(
 
     Needs a running `hedge up`.
     """
+    from api.runs import start_run
     from cli.watch import watch
-    from deployments.runs import start_run
     from flows.wiring import create_session
 
     console = Console()

@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
+from api.runs import start_run
 from connectors.settings import Environment
 from deployments.local import start
 from deployments.processes import Family
-from deployments.runs import start_run
 from flows.wiring import create_session
 from store import Session, Store, open_store
 from store.home import Home
