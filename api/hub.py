@@ -3,6 +3,9 @@
 Knows no socket. A seat is one subscription: its channels, where it stands, and a bounded queue. Offering an update to
 a seat never waits, so that nobody who listens can hold up the others, or the session. Several processes on one store
 each have a hub of their own and need nothing of each other.
+
+Beside events there are pictures: what a session sees of its markets now (channel `market`, on request only). They
+have no sequence and only the newest matters, so a reader who is late gets fewer of them.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ from store import StoreError
 
 _log = logging.getLogger("hedging.api.live")
 
-Channel = Literal["status", "orders", "risk", "metrics"]
+Channel = Literal["status", "orders", "risk", "metrics", "market"]
 CHANNELS: tuple[Channel, ...] = ("status", "orders", "risk", "metrics")
+MARKET: Channel = "market"
 POLL_S = 0.1
 BATCH_MAX = 200
 QUEUE_MAX = 1000
@@ -54,6 +58,10 @@ class Source(Protocol):
         """Return a session's updates after a sequence, in order and without gaps, at most `limit`."""
         ...
 
+    def pictures(self, session_ids: Collection[str]) -> Mapping[str, str]:
+        """Return what these sessions see now, one encoded message each; none for a session that never ran."""
+        ...
+
 
 class SeatEnded(Exception):
     """The hub takes no more care of a seat; `code` is the close code that says why."""
@@ -73,6 +81,7 @@ class Seat:
         self.stand_at(after)
         self._room = room
         self._queue: deque[str] = deque()
+        self._picture: str | None = None
         self._changed = asyncio.Event()
         self._end: SeatEnded | None = None
 
@@ -102,6 +111,12 @@ class Seat:
         self._queue.append(text)
         self._changed.set()
 
+    def show(self, picture: str) -> None:
+        """Replace the picture that waits, if any."""
+        if MARKET in self.channels:
+            self._picture = picture
+            self._changed.set()
+
     def end(self, code: int, reason: str) -> None:
         """Let the reader know that nothing more comes; the first reason holds."""
         self._end = self._end or SeatEnded(code, reason)
@@ -114,8 +129,9 @@ class Seat:
         if self._end is not None:
             raise self._end
         self._changed.clear()
-        texts = list(self._queue)
+        texts = [*self._queue, *([] if self._picture is None else [self._picture])]
         self._queue.clear()
+        self._picture = None
         return texts
 
 
@@ -123,6 +139,11 @@ class Seat:
 class _Feed:
     head: int
     seats: set[Seat] = field(default_factory=set)
+    picture: str | None = None
+
+    @property
+    def wants_pictures(self) -> bool:
+        return any(MARKET in seat.channels for seat in self.seats)
 
     def end(self, code: int, reason: str) -> None:
         for seat in self.seats:
@@ -189,6 +210,17 @@ class Hub:
             if heads.get(session_id, 0) > feed.head:
                 for update in await asyncio.to_thread(self._source.updates, session_id, feed.head, BATCH_MAX):
                     _publish(feed, update)
+        await self._look()
+
+    async def _look(self) -> None:
+        looking = [session_id for session_id, feed in self._feeds.items() if feed.wants_pictures]
+        pictures = await asyncio.to_thread(self._source.pictures, looking) if looking else {}
+        for session_id, picture in pictures.items():
+            feed = self._feeds.get(session_id)
+            if feed is not None and feed.picture != picture:
+                feed.picture = picture
+                for seat in feed.seats:
+                    seat.show(picture)
 
     def _failed(self, error: Exception) -> None:
         """Try again at the next turn; silence must not look like sessions in which nothing happens."""

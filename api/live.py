@@ -24,6 +24,7 @@ from api.hub import (
     BATCH_MAX,
     CHANNELS,
     INTERNAL_ERROR,
+    MARKET,
     QUEUE_MAX,
     SLOW_READER,
     TRY_AGAIN_LATER,
@@ -87,7 +88,7 @@ class _Message(BaseModel):
 
 
 class Subscribe(_Message):
-    """Listen to channels (all of them when none is named), replaying what came after `since`."""
+    """Listen to channels (all that have events when none is named), replaying what came after `since`."""
 
     type: Literal["subscribe"]
     channels: Channels = CHANNELS
@@ -253,7 +254,7 @@ class _Connection:
         channels = _in_order(seat.channels)
         sequence, snapshots = await asyncio.to_thread(self._live.record.snapshots, self._session_id, channels)
         seat.stand_at(sequence if since is None else since)
-        await self._say({"type": "subscribed", "channels": channels, "sequence": sequence})
+        await self._say({"type": "subscribed", "channels": channels, "head": sequence})
         for text in snapshots:
             await self._send(text)
         hub, before = self._live.hub, -BATCH_MAX
@@ -311,4 +312,4 @@ def _parse(text: str, session_id: str) -> Incoming:
 
 
 def _in_order(channels: Collection[str]) -> list[str]:
-    return [channel for channel in CHANNELS if channel in channels]
+    return [channel for channel in (*CHANNELS, MARKET) if channel in channels]

@@ -29,6 +29,7 @@ class MemoryRecord:
 
     def __init__(self, *session_ids: str) -> None:
         self.events: dict[str, list[Update]] = {session_id: [] for session_id in session_ids}
+        self.seen: dict[str, str] = {}
         self.broken = False
         self.reads = 0
 
@@ -47,6 +48,10 @@ class MemoryRecord:
     def updates(self, session_id: str, after: int, limit: int) -> Sequence[Update]:
         self._read()
         return self.events[session_id][after : after + limit]
+
+    def pictures(self, session_ids: Collection[str]) -> Mapping[str, str]:
+        self._read()
+        return {session_id: self.seen[session_id] for session_id in session_ids if session_id in self.seen}
 
     def head(self, session_id: str) -> int:
         self._read()

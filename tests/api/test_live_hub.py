@@ -154,3 +154,22 @@ async def test_a_gap_in_the_record_is_said_and_never_passed_over(hub: Hub, recor
             await broken.take()
     assert ended.value.code == INTERNAL_ERROR
     assert len(await take(whole, 1)) == 1
+
+
+async def test_a_picture_goes_to_those_who_asked_for_it_and_is_not_sent_twice(hub: Hub, record: MemoryRecord) -> None:
+    looking, listening = Seat("s1", {"market"}), Seat("s1", {"metrics"})
+    hub.attach(looking)
+    hub.attach(listening)
+    for number in (1, 2):
+        record.seen["s1"] = f'{{"picture":{number}}}'
+        assert await take(looking, 1) == [{"picture": number}]
+    record.add("s1")
+    assert [u["sequence"] for u in await take(listening, 1)] == [1]
+
+
+async def test_a_late_reader_gets_only_the_newest_picture_and_every_event() -> None:
+    seat = Seat("s1", {"market", "metrics"})
+    for number in (1, 2, 3):
+        seat.show(f"picture {number}")
+        seat.offer(Update(number, "metrics", "{"))
+    assert await seat.take() == [*(f'{{,"previousSequence":{n}}}' for n in range(3)), "picture 3"]
