@@ -1,10 +1,11 @@
 """The Backpack twin: an app that speaks Backpack's REST and WebSocket protocols over the local engine.
 
 Duty: put the parts together. Signatures, clock windows, parsing and error shapes are checked as the exchange
-does; matching, margin and funding are the engine's. It offers perpetual markets, limit and market orders, and
-the streams bookTicker, depth, trade, markPrice and account.{orderUpdate,positionUpdate,balanceUpdate}. It does
-not offer spot, lending, withdrawals, trigger orders, RFQ, strategies, vaults or klines: those paths are 404,
-those streams 4006, trigger members are refused. Protocol pings belong to the server that runs the app.
+does; matching, margin and funding are the engine's. It offers perpetual markets, limit, market and trigger
+orders, candles, and the streams bookTicker, depth, trade, markPrice, ticker, kline, openInterest, liquidation
+and account.{orderUpdate,positionUpdate,balanceUpdate}. It does not offer spot, lending, withdrawing, RFQ,
+strategies or vaults: those paths are 404, those streams 4006, stops attached to an order are refused. Protocol
+pings belong to the server that runs the app.
 
 Source: docs.backpack.exchange, API reference and "Streams".
 """
@@ -22,6 +23,7 @@ from starlette.websockets import WebSocket
 
 from sandbox.dialects import backpack_errors as errors
 from sandbox.dialects.backpack_account import AccountRoutes
+from sandbox.dialects.backpack_candles import CandleRoutes
 from sandbox.dialects.backpack_context import BackpackSwitches, build_twin
 from sandbox.dialects.backpack_door import refusal_answer
 from sandbox.dialects.backpack_history import HistoryRoutes
@@ -30,6 +32,7 @@ from sandbox.dialects.backpack_public import PublicRoutes
 from sandbox.dialects.backpack_socket import serve
 from sandbox.dialects.backpack_streams import Hub
 from sandbox.dialects.backpack_trading import TradingRoutes
+from sandbox.dialects.backpack_transfers import TransferRoutes
 from sandbox.exchange import Exchange
 from sandbox.faults import HttpFaults
 from sandbox.world import World
@@ -52,6 +55,8 @@ def create_app(world: World, exchange: Exchange, switches: BackpackSwitches | No
         + AccountRoutes(twin).routes()
         + TradingRoutes(twin, OrderDesk(twin)).routes()
         + HistoryRoutes(twin).routes()
+        + TransferRoutes(twin).routes()
+        + CandleRoutes(twin).routes()
     )
     return Starlette(
         routes=[*rest, WebSocketRoute("/", stream)],

@@ -108,7 +108,7 @@ class AccountRoutes:
                 "positionLimit": trimmed(spec.max_notional),
                 "spotMakerFee": "8",
                 "spotTakerFee": "10",
-                "triggerOrders": 0,
+                "triggerOrders": len(self._twin.exchange.waiting_orders(account_id)),
             }
         )
 

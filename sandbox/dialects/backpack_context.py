@@ -18,11 +18,18 @@ from sandbox.dialects import backpack_errors as errors
 from sandbox.dialects.backpack_ledger import Ledger
 from sandbox.dialects.backpack_numbers import US_PER_MS, US_PER_S
 from sandbox.exchange import Exchange
-from sandbox.model import Account, MarketSpec, Refusal, RefusalReason
+from sandbox.model import Account, MarketSpec, Refusal, RefusalReason, VenueMode
 from sandbox.quirks import QuirkBoard
 from sandbox.world import World
 
 VENUE = "backpack"
+ORDER_BOOK_STATES: Mapping[VenueMode, str] = {
+    VenueMode.OPEN: "Open",
+    VenueMode.LIMIT_ONLY: "LimitOnly",
+    VenueMode.POST_ONLY: "PostOnly",
+    VenueMode.CANCEL_ONLY: "CancelOnly",
+    VenueMode.MAINTENANCE: "Closed",
+}
 
 
 class DuplicateClientId(StrEnum):
@@ -153,7 +160,16 @@ def _requests_per_minute(world: World) -> int:
 
 def translate(refusal: Refusal) -> errors.ApiRefusal:
     """Say an engine refusal in Backpack's words."""
+    if refusal.reason is RefusalReason.VENUE_MODE:
+        return _closed(VenueMode(refusal.facts["mode"]))
     return _REFUSALS[refusal.reason]()
+
+
+def _closed(mode: VenueMode) -> errors.ApiRefusal:
+    """Say what a restricted venue or market does not take; the codes are documented, the texts are ours."""
+    if mode is VenueMode.MAINTENANCE:
+        return errors.maintenance()
+    return errors.ApiRefusal(400, "TRADING_PAUSED", f"Order book is in {ORDER_BOOK_STATES[mode]} state")
 
 
 def _invalid_order(message: str) -> Callable[[], errors.ApiRefusal]:
@@ -186,6 +202,7 @@ _REFUSALS: Mapping[RefusalReason, Callable[[], errors.ApiRefusal]] = {
     RefusalReason.DUPLICATE_CLIENT_ID: _coded("INVALID_CLIENT_REQUEST", "Client order id is already in use"),
     RefusalReason.ORDER_NOT_FOUND: errors.order_not_found,
     RefusalReason.ORDER_CLOSED: errors.order_not_found,
+    RefusalReason.TRIGGER: _coded("INVALID_CLIENT_REQUEST", "Price decimal too long"),
     RefusalReason.LEVERAGE: _coded("MAX_LEVERAGE_REACHED", "Invalid leverage limit"),
     RefusalReason.ACCOUNT_EXISTS: _coded("PRECONDITION_FAILED", "Account exists"),
 }

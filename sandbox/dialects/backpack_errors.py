@@ -75,6 +75,11 @@ def order_not_found() -> ApiRefusal:
     return bad_request("Order not found")
 
 
+def maintenance() -> ApiRefusal:
+    """Return the refusal of everything while the exchange is down for work."""
+    return ApiRefusal(503, "MAINTENANCE", "System is under maintenance")
+
+
 def too_many_requests() -> ApiRefusal:
     """Return the refusal of an account that used up its minute."""
     return ApiRefusal(429, "TOO_MANY_REQUESTS", "Too many requests")

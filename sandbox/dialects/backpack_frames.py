@@ -29,6 +29,7 @@ from sandbox.margin import initial_fraction, maintenance_fraction
 from sandbox.matching import CAUSE_TAG
 from sandbox.model import (
     BookLevel,
+    Fill,
     FillCause,
     Liquidity,
     MarketSpec,
@@ -38,6 +39,9 @@ from sandbox.model import (
     Position,
     Side,
 )
+from sandbox.statistics import DayStatistics
+
+_CENT = Decimal("0.01")
 
 LevelTotals = Mapping[tuple[Side, Decimal], Decimal]
 
@@ -117,6 +121,40 @@ def mark_price_frame(spec: MarketSpec, event: MarkChanged, now_us: int) -> Json:
         "i": trimmed(event.index),
         "n": milliseconds(event.next_funding_us),
         "p": trimmed(event.mark),
+        "s": spec.symbol,
+    }
+
+
+def ticker_frame(spec: MarketSpec, day: DayStatistics, now_us: int) -> Json:
+    """Return a ticker payload of the last 24 hours; it has no engine time."""
+    return {
+        "E": now_us,
+        "V": trimmed(day.notional.quantize(_CENT)),
+        "c": padded(day.close, spec.tick),
+        "e": "ticker",
+        "h": padded(day.high, spec.tick),
+        "l": padded(day.low, spec.tick),
+        "n": day.trades,
+        "o": padded(day.open, spec.tick),
+        "s": spec.symbol,
+        "v": trimmed(day.quantity.quantize(spec.lot)),
+    }
+
+
+def open_interest_frame(spec: MarketSpec, interest: Decimal, now_us: int) -> Json:
+    """Return an openInterest payload, base units."""
+    return {"E": now_us, "e": "openInterest", "o": trimmed(interest), "s": spec.symbol}
+
+
+def liquidation_frame(spec: MarketSpec, fill: Fill, now_us: int) -> Json:
+    """Return a liquidation payload; ``S`` is the side of the liquidating order."""
+    return {
+        "E": now_us,
+        "S": SIDE_TO_WIRE[fill.side],
+        "T": fill.time_us,
+        "e": "liquidation",
+        "p": padded(fill.price, spec.tick),
+        "q": padded(fill.quantity, spec.lot),
         "s": spec.symbol,
     }
 
@@ -217,7 +255,9 @@ def _order_event(event: OrderChanged) -> str | None:
         case OrderChange.SHRUNK | OrderChange.AMENDED:
             return "orderModified"
         case OrderChange.ENDED:
-            return "orderExpired" if order_status(event.order) == "Expired" else "orderCancelled"
+            return {"Expired": "orderExpired", "TriggerFailed": "triggerFailed"}.get(
+                order_status(event.order), "orderCancelled"
+            )
         case OrderChange.RESTED | OrderChange.FILLED:
             return None
 
@@ -238,6 +278,9 @@ def _order_members(spec: MarketSpec, order: Order, *, origin: str) -> Json:
         "s": spec.symbol,
         "z": padded(order.filled, spec.lot),
     }
+    if order.trigger is not None:
+        tags = order.tags
+        frame |= {"P": tags["triggerPrice"], "B": tags["triggerBy"], "Y": tags["triggerQuantity"]}
     if notes.client_id is not None:
         frame["c"] = notes.client_id
     if order.kind is OrderKind.LIMIT and order.price is not None:

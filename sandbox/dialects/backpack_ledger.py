@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sandbox.dialects.backpack_numbers import US_PER_S
-from sandbox.events import Event, FillBusted, FillHappened, FundingPaid, MarkChanged, PositionChanged
+from sandbox.events import (
+    BalanceChanged,
+    Event,
+    FillBusted,
+    FillHappened,
+    FundingPaid,
+    MarkChanged,
+    PositionChanged,
+)
 from sandbox.exchange import Exchange
 from sandbox.model import ZERO, Fill, FillCause, FundingPayment
 
@@ -56,6 +64,16 @@ class SettlementRow:
     position: PositionRecord | None
 
 
+@dataclass(frozen=True, slots=True)
+class DepositRow:
+    """One payment into an account, in USDC; `number` counts over the exchange."""
+
+    account: str
+    number: int
+    quantity: Decimal
+    time_us: int
+
+
 class Ledger:
     """Settled PnL, settlement rows and position records of every client account."""
 
@@ -67,6 +85,7 @@ class Ledger:
         self._open: dict[Key, PositionRecord] = {}
         self._records: list[PositionRecord] = []
         self._rows: list[SettlementRow] = []
+        self._deposits: list[DepositRow] = []
         self._settled_at_us = now_us()
         self._on_settled: list[Callable[[str], None]] = []
 
@@ -95,6 +114,10 @@ class Ledger:
         """Return an account's settlement rows, oldest first."""
         return [row for row in self._rows if row.account == account]
 
+    def deposits(self, account: str) -> list[DepositRow]:
+        """Return what was paid into an account, oldest first."""
+        return [row for row in self._deposits if row.account == account]
+
     def records(self, account: str) -> list[PositionRecord]:
         """Return an account's positions, open and closed, oldest first."""
         return [record for record in self._records if record.account == account]
@@ -110,6 +133,8 @@ class Ledger:
                 self._on_funding(event.payment)
             case PositionChanged():
                 self._on_position(event)
+            case BalanceChanged():
+                self._on_balance(event)
             case MarkChanged():
                 self._settle_when_due()
             case _:
@@ -140,7 +165,7 @@ class Ledger:
             record.closed_volume += closing * fill.price
             record.closing_price = fill.price
             record.entry_price = fill.entry_before or record.entry_price
-        if fill.cause in (FillCause.LIQUIDATION, FillCause.ADL):
+        if fill.cause in (FillCause.LIQUIDATION, FillCause.BACKSTOP, FillCause.ADL):
             record.is_liquidated = True
             record.liquidation_fees += fill.fee
         record.quantity = after
@@ -164,6 +189,13 @@ class Ledger:
             return
         record.position_id = event.position.id
         record.entry_price = event.position.entry_price or record.entry_price
+
+    def _on_balance(self, event: BalanceChanged) -> None:
+        """Take note of a deposit: the part of the account's deposits that no row shows yet."""
+        seen = sum((row.quantity for row in self._deposits if row.account == event.account), ZERO)
+        paid_in = self._exchange.accounts[event.account].deposits - seen
+        if paid_in:
+            self._deposits.append(DepositRow(event.account, len(self._deposits) + 1, paid_in, event.time_us))
 
     def _on_funding(self, payment: FundingPayment) -> None:
         record = self._open.get((payment.account, payment.instrument))

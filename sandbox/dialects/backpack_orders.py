@@ -34,8 +34,16 @@ from sandbox.model import (
     RefusalReason,
     Side,
     TimeInForce,
+    Trigger,
+    TriggerPrice,
+    TriggerWhen,
 )
 
+TRIGGER_BY = {
+    "MarkPrice": TriggerPrice.MARK,
+    "LastPrice": TriggerPrice.LAST,
+    "IndexPrice": TriggerPrice.INDEX,
+}
 _LEFT_TO_THE_ENGINE = frozenset({RefusalReason.NO_LIQUIDITY, RefusalReason.FOK_UNFILLED})
 _ORDER_ID_DIGITS_MAX = 19
 
@@ -56,7 +64,7 @@ class OrderDesk:
         if self._twin.is_liquidating(account_id):
             raise errors.ApiRefusal(400, "ACCOUNT_LIQUIDATING", "Account is being liquidated")
         self._check(account_id, order)
-        if order.post_only:
+        if order.post_only or order.trigger_price is not None:
             return self._enter(account_id, order)
         entered: asyncio.Future[Order] = asyncio.get_running_loop().create_future()
 
@@ -76,12 +84,18 @@ class OrderDesk:
     def find_resting(self, account_id: str, reference: OrderReference) -> Order | None:
         """Return the live order a reference means, None when it is unknown or no longer rests."""
         instrument = self._twin.spec(reference.symbol).instrument
-        for order in reversed(self._twin.exchange.open_orders(account_id, instrument)):
+        for order in reversed(self.resting(account_id, instrument)):
             if reference.order_id is not None and str(order.id) == reference.order_id:
                 return order
             if reference.client_id is not None and notes_of(order).client_id == reference.client_id:
                 return order
         return None
+
+    def resting(self, account_id: str, instrument: str | None = None) -> list[Order]:
+        """Return the orders in the book and the trigger orders that wait, oldest first."""
+        exchange = self._twin.exchange
+        found = exchange.open_orders(account_id, instrument) + exchange.waiting_orders(account_id, instrument)
+        return sorted(found, key=lambda order: order.id)
 
     def cancel(self, account_id: str, reference: OrderReference) -> Order:
         """Cancel one resting order and return it; raise the late-cancel refusal when there is none."""
@@ -89,11 +103,23 @@ class OrderDesk:
         if order is None:
             late = self._twin.switches.late_cancel_is_404
             raise errors.not_found() if late else errors.order_not_found()
-        return self._twin.exchange.cancel(account_id, order_id=order.id)
+        try:
+            return self._twin.exchange.cancel(account_id, order_id=order.id)
+        except Refusal as refusal:
+            raise translate(refusal) from refusal
 
-    def cancel_all(self, account_id: str, symbol: str) -> list[Order]:
-        """Cancel every resting order of one market."""
-        return self._twin.exchange.cancel_all(account_id, self._twin.spec(symbol).instrument)
+    def cancel_all(self, account_id: str, symbol: str, order_type: str | None = None) -> list[Order]:
+        """Cancel the resting orders of one market: those in the book, those that wait for a price, or both."""
+        exchange, instrument = self._twin.exchange, self._twin.spec(symbol).instrument
+        cancelled: list[Order] = []
+        try:
+            if order_type != "ConditionalOrder":
+                cancelled += exchange.cancel_all(account_id, instrument)
+            if order_type != "RestingLimitOrder":
+                cancelled += exchange.cancel_waiting(account_id, instrument)
+        except Refusal as refusal:
+            raise translate(refusal) from refusal
+        return cancelled
 
     async def _hold(self, enter: Callable[[], None]) -> None:
         """Let ``enter`` run after the speed bump; a virtual clock moves by itself, as it does for sleeps."""
@@ -104,6 +130,8 @@ class OrderDesk:
 
     def _check(self, account_id: str, order: PlaceOrder) -> None:
         self._refuse_duplicate(account_id, order)
+        if order.trigger_price is not None:
+            return
         try:
             self._twin.exchange.check(self._request(account_id, order, client_id=None))
         except Refusal as refusal:
@@ -119,8 +147,11 @@ class OrderDesk:
         client_id = None if order.client_id is None else str(order.client_id)
         if self._is_client_id_live(account_id, order.client_id):
             client_id = None  # the engine keeps live client ids unique; the tags still carry this one
+        request, trigger = self._request(account_id, order, client_id=client_id), self._trigger(order)
         try:
-            accepted = self._twin.exchange.accept(self._request(account_id, order, client_id=client_id))
+            if trigger is not None:
+                return self._twin.exchange.place_trigger(request, trigger)
+            accepted = self._twin.exchange.accept(request)
         except Refusal as refusal:
             raise translate(refusal) from refusal
         return self._twin.exchange.execute(accepted.id)
@@ -134,8 +165,24 @@ class OrderDesk:
     def _is_client_id_live(self, account_id: str, client_id: int | None) -> bool:
         if client_id is None:
             return False
-        live = self._twin.exchange.open_orders(account_id)
-        return any(notes_of(order).client_id == client_id for order in live)
+        return any(notes_of(order).client_id == client_id for order in self.resting(account_id))
+
+    def _trigger(self, order: PlaceOrder) -> Trigger | None:
+        """Return the condition: no member tells a stop from a target, so the price is awaited from where it is now.
+
+        Without ``triggerBy`` the last price counts.
+        """
+        if order.trigger_price is None or order.trigger_quantity is None:
+            return None
+        instrument, by = self._twin.spec(order.symbol).instrument, TRIGGER_BY[order.trigger_by or "LastPrice"]
+        exchange = self._twin.exchange
+        now = {
+            TriggerPrice.MARK: exchange.mark(instrument),
+            TriggerPrice.INDEX: exchange.index(instrument),
+            TriggerPrice.LAST: exchange.last_price(instrument) or exchange.mark(instrument),
+        }[by]
+        when = TriggerWhen.AT_OR_BELOW if order.trigger_price < now else TriggerWhen.AT_OR_ABOVE
+        return Trigger(order.trigger_price, when, by, share=_share(order.trigger_quantity))
 
     def _request(self, account_id: str, order: PlaceOrder, *, client_id: str | None) -> OrderRequest:
         spec = self._twin.spec(order.symbol)
@@ -165,7 +212,7 @@ class OrderDesk:
             client_id=client_id,
             stp=STP_FROM_WIRE[order.self_trade_prevention],
             bound_price=bound,
-            tags=notes.as_tags(),
+            tags=notes.as_tags() | _trigger_tags(order),
         )
 
     def _bound(self, order: PlaceOrder, spec: MarketSpec, side: Side) -> tuple[Decimal | None, str]:
@@ -182,6 +229,9 @@ class OrderDesk:
 
     def _base_quantity(self, order: PlaceOrder, spec: MarketSpec, side: Side) -> Decimal:
         """Return the base quantity; a quote quantity is walked up the book and rounded down to the step."""
+        if order.trigger_quantity is not None:
+            is_share = _share(order.trigger_quantity) is not None
+            return spec.min_quantity if is_share else Decimal(order.trigger_quantity)
         if order.quote_quantity is None:
             return order.quantity or ZERO
         book = self._twin.exchange.book(spec.instrument)
@@ -204,8 +254,8 @@ def _refuse_combinations(order: PlaceOrder) -> None:
     """Refuse members that contradict each other, and the order kinds this twin does not offer."""
     if (order.trigger_price is None) != (order.trigger_quantity is None):
         raise errors.bad_request("Must specify both `triggerPrice` and `triggerQuantity` or neither")
-    if order.trigger_price is not None or order.has_attached_triggers:
-        raise errors.ApiRefusal(400, "NOT_IMPLEMENTED", "Trigger orders are not offered by this exchange twin")
+    if order.has_attached_triggers:
+        raise errors.ApiRefusal(400, "NOT_IMPLEMENTED", "Attached triggers are not offered by this exchange twin")
     if (order.slippage_tolerance is None) != (order.slippage_tolerance_type is None):
         raise errors.bad_request("Must specify both `slippageTolerance` and `slippageToleranceType` or neither")
     if order.order_type == "Limit":
@@ -213,19 +263,35 @@ def _refuse_combinations(order: PlaceOrder) -> None:
         return
     if order.price is not None or order.post_only:
         raise errors.bad_request("Market orders take neither `price` nor `postOnly`")
-    if (order.quantity is None) == (order.quote_quantity is None):
+    if order.trigger_price is None and (order.quantity is None) == (order.quote_quantity is None):
         raise errors.bad_request("Must specify either `quantity` or `quoteQuantity`")
 
 
 def _refuse_limit_combinations(order: PlaceOrder) -> None:
     if order.price is None:
         raise errors.bad_request("Must specify `price` for a limit order")
-    if order.quantity is None or order.quote_quantity is not None:
+    has_quantity = order.quantity is not None or order.trigger_quantity is not None
+    if not has_quantity or order.quote_quantity is not None:
         raise errors.bad_request("Must specify `quantity` for a limit order")
     if order.slippage_tolerance is not None:
         raise errors.bad_request("`slippageTolerance` is for market orders")
     if order.post_only and order.time_in_force != "GTC":
         raise errors.ApiRefusal(400, "INVALID_ORDER", "Post only orders must be GTC")
+
+
+def _share(trigger_quantity: str) -> Decimal | None:
+    """Return a percentage of the position as a fraction, None for a quantity in base units."""
+    return Decimal(trigger_quantity.removesuffix("%")) / 100 if trigger_quantity.endswith("%") else None
+
+
+def _trigger_tags(order: PlaceOrder) -> dict[str, str]:
+    if order.trigger_price is None or order.trigger_quantity is None:
+        return {}
+    return {
+        "triggerPrice": trimmed(order.trigger_price),
+        "triggerQuantity": order.trigger_quantity,
+        "triggerBy": order.trigger_by or "LastPrice",
+    }
 
 
 def _time_in_force(order: PlaceOrder) -> TimeInForce:

@@ -22,6 +22,7 @@ from sandbox.dialects.backpack_auth import SignedValue
 CLIENT_ID_MAX = 2**32 - 1
 BATCH_ORDERS_MAX = 50
 _DECIMAL = re.compile(r"-?[0-9]{1,28}(\.[0-9]{1,28})?")
+_TRIGGER_QUANTITY = re.compile(_DECIMAL.pattern.removeprefix("-?") + "%?")
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _UINT64_MAX = 2**64 - 1
 
@@ -153,6 +154,7 @@ class PlaceOrder:
     slippage_tolerance_type: str | None
     trigger_price: Decimal | None
     trigger_quantity: str | None
+    trigger_by: str | None
     has_attached_triggers: bool
     signed: Mapping[str, SignedValue]
 
@@ -204,7 +206,8 @@ def parse_place_order(value: object, symbols: Collection[str]) -> PlaceOrder:
         slippage_tolerance=members.decimal("slippageTolerance"),
         slippage_tolerance_type=members.choice("slippageToleranceType", ("TickSize", "Percent")),
         trigger_price=members.decimal("triggerPrice"),
-        trigger_quantity=members.text("triggerQuantity"),
+        trigger_quantity=_read_trigger_quantity(members),
+        trigger_by=members.choice("triggerBy", _TRIGGER_BY),
         has_attached_triggers=_read_attached_triggers(members),
         signed=members.signed,
     )
@@ -229,8 +232,16 @@ def parse_order_reference(members: Members) -> OrderReference:
     return OrderReference(symbol, order_id, client_id, members.signed)
 
 
+def _read_trigger_quantity(members: Members) -> str | None:
+    """Return a decimal of base units or a percentage of the position, as text."""
+    value = members.text("triggerQuantity")
+    if value is not None and not _TRIGGER_QUANTITY.fullmatch(value):
+        raise members.refusal("triggerQuantity", "TriggerQuantity", f"Invalid trigger quantity: {value}")
+    return value
+
+
 def _read_attached_triggers(members: Members) -> bool:
-    present = members.choice("triggerBy", _TRIGGER_BY) is not None
+    present = False
     for prefix in ("stopLoss", "takeProfit"):
         present |= members.decimal(f"{prefix}TriggerPrice") is not None
         present |= members.choice(f"{prefix}TriggerBy", _TRIGGER_BY) is not None

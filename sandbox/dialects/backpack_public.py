@@ -15,13 +15,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox.dialects import backpack_errors as errors
-from sandbox.dialects.backpack_context import VENUE, Twin
+from sandbox.dialects.backpack_context import ORDER_BOOK_STATES, VENUE, Twin
 from sandbox.dialects.backpack_door import json_answer, query_members, read_limit
 from sandbox.dialects.backpack_numbers import computed, milliseconds, naive_iso, trimmed
 from sandbox.dialects.backpack_payload import MARKET_TYPES, Members
 from sandbox.dialects.backpack_wire import Json, market_json
 from sandbox.events import BookChanged, Event, Trade
-from sandbox.model import BookSnapshot, MarketSpec, Side
+from sandbox.model import BookSnapshot, MarketSpec, Side, VenueMode
 
 DEPTH_LIMITS = ("5", "10", "20", "50", "100", "500", "1000")
 FUNDING_ROWS_MAX = 10_000
@@ -68,8 +68,10 @@ class PublicRoutes:
         return json_answer([])
 
     async def status(self, _request: Request) -> Response:
-        """Answer the system status."""
-        return json_answer({"message": None, "status": "Ok"})
+        """Answer the system status; restrictions of single markets stand in their order book state."""
+        is_down = self._twin.exchange.mode() is VenueMode.MAINTENANCE
+        message = "Scheduled maintenance" if is_down else None
+        return json_answer({"message": message, "status": "Maintenance" if is_down else "Ok"})
 
     async def ping(self, _request: Request) -> Response:
         """Answer ``pong`` as text."""
@@ -176,26 +178,23 @@ class PublicRoutes:
         return json_answer([_trade_row(trade) for trade in newest[offset : offset + limit]])
 
     def _market(self, spec: MarketSpec) -> Json:
-        return market_json(spec, self._twin.exchange.rules)
+        state = ORDER_BOOK_STATES[self._twin.exchange.mode(spec.instrument)]
+        return market_json(spec, self._twin.exchange.rules, state)
 
     def _ticker(self, spec: MarketSpec) -> Json:
         exchange = self._twin.exchange
-        first = exchange.day_open(spec.instrument)
-        last = exchange.last_price(spec.instrument) or exchange.mark(spec.instrument)
-        trades = exchange.trades(spec.instrument, 1000)
-        prices = [first, last, *(trade.price for trade in trades)]
-        turnover = exchange.volume_24h(spec.instrument)
+        day = exchange.day(spec.instrument)
         return {
-            "firstPrice": trimmed(first),
-            "high": trimmed(max(prices)),
-            "lastPrice": trimmed(last),
-            "low": trimmed(min(prices)),
-            "priceChange": trimmed(last - first),
-            "priceChangePercent": trimmed(((last - first) / first).quantize(Decimal("0.000001"))),
-            "quoteVolume": trimmed(turnover.quantize(_CENT)),
+            "firstPrice": trimmed(day.open),
+            "high": trimmed(day.high),
+            "lastPrice": trimmed(day.close),
+            "low": trimmed(day.low),
+            "priceChange": trimmed(day.change),
+            "priceChangePercent": trimmed(day.change_share.quantize(Decimal("0.000001"))),
+            "quoteVolume": trimmed(day.notional.quantize(_CENT)),
             "symbol": spec.symbol,
-            "trades": str(len(trades)),
-            "volume": trimmed((turnover / last).quantize(spec.lot)),
+            "trades": str(day.trades),
+            "volume": trimmed(day.quantity.quantize(spec.lot)),
         }
 
     def _mark_price(self, spec: MarketSpec) -> Json:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from sandbox.candles import Candle
 from sandbox.dialects import backpack_frames as frames
 from sandbox.dialects.backpack_account import position_figures
+from sandbox.dialects.backpack_candles import INTERVALS, candle_frame
 from sandbox.dialects.backpack_context import Twin
 from sandbox.dialects.backpack_numbers import US_PER_MS, US_PER_S
 from sandbox.dialects.backpack_wire import Json
@@ -30,10 +32,12 @@ from sandbox.events import (
     PositionChanged,
     Trade,
 )
-from sandbox.model import BookLevel, MarketSpec, Position, Side
+from sandbox.model import BookLevel, FillCause, MarketSpec, Position, Side
 
 DEPTH_WINDOWS_MS = (200, 600, 1000)
-_PUBLIC_KINDS = ("bookTicker", "trade", "markPrice")
+_PUBLIC_KINDS = ("bookTicker", "trade", "markPrice", "ticker", "openInterest")
+_LIQUIDATION = "liquidation"
+_OPEN_INTEREST_US = 60 * US_PER_S
 _PRIVATE_BY_SYMBOL = ("account.orderUpdate", "account.positionUpdate")
 _BALANCE = "account.balanceUpdate"
 
@@ -80,6 +84,10 @@ def parse_stream(text: str, twin: Twin) -> StreamName:
     kind, _, rest = text.partition(".")
     if kind == "depth":
         return _parse_depth(text, rest, twin)
+    if kind == "kline":
+        return _parse_kline(text, rest, twin)
+    if text == _LIQUIDATION:
+        return StreamName(text, kind, None)
     if kind not in _PUBLIC_KINDS or not rest:
         raise StreamRefusal(4006, "Invalid stream")
     return StreamName(text, kind, _known(rest, twin))
@@ -93,6 +101,13 @@ def _parse_depth(text: str, rest: str, twin: Twin) -> StreamName:
         raise StreamRefusal(4008, "Invalid depth window")
     window_ms = int(head.removesuffix("ms"))
     return StreamName(text, "depth", tail, window_ms, is_silent=tail not in twin.by_symbol)
+
+
+def _parse_kline(text: str, rest: str, twin: Twin) -> StreamName:
+    interval, _, symbol = rest.partition(".")
+    if interval not in INTERVALS or not symbol:
+        raise StreamRefusal(4006, "Invalid stream")
+    return StreamName(text, "kline", _known(symbol, twin))
 
 
 def _known(symbol: str, twin: Twin) -> str:
@@ -110,6 +125,8 @@ class Hub:
         self._subscribers: dict[tuple[str, str | None], dict[Receiver, None]] = {}
         self._best: dict[str, tuple[BookLevel | None, BookLevel | None]] = {}
         self._mark_sent_us: dict[str, int] = {}
+        self._interest_sent_us: dict[str, int] = {}
+        self._candles: dict[str, Candle] = {}  # by stream name: the newest that was sent
         self._mergers: dict[str, _DepthMerger] = {}
         twin.exchange.subscribe(self.on_event)
         twin.ledger.notify_settled(self._send_balance)
@@ -137,27 +154,53 @@ class Hub:
             case BookChanged():
                 self._on_book(event)
             case Trade():
-                spec = self._spec(event.instrument)
-                self._send(f"trade.{spec.symbol}", None, lambda: frames.trade_frame(spec, event, self._now()))
+                self._on_trade(event)
             case MarkChanged():
                 self._on_mark(event)
             case OrderChanged():
                 self._on_order(event)
             case FillHappened():
-                spec = self._spec(event.fill.instrument)
-                self._send_private(
-                    "account.orderUpdate",
-                    spec.symbol,
-                    event.fill.account,
-                    lambda: frames.fill_frame(spec, event, self._now()),
-                    channel="fill",
-                )
+                self._on_fill(event)
             case PositionChanged():
                 self._on_position(event)
             case BalanceChanged():
                 self._send_balance(event.account)
             case _:
                 return
+
+    def _on_trade(self, event: Trade) -> None:
+        spec = self._spec(event.instrument)
+        self._send(f"trade.{spec.symbol}", None, lambda: frames.trade_frame(spec, event, self._now()))
+        for interval, length in INTERVALS.items():
+            self._send_candle(f"kline.{interval}.{spec.symbol}", spec, length)
+
+    def _send_candle(self, name: str, spec: MarketSpec, length: int) -> None:
+        """Send the running candle of a stream; the one before it once more, closed, when a new one began."""
+        newest = self._twin.exchange.newest_candle(spec.instrument, length)
+        if (name, None) not in self._subscribers or newest is None:
+            self._candles.pop(name, None)
+            return
+        before, now_us = self._candles.get(name), self._now()
+        self._candles[name] = newest
+        if before is not None and before.begin_us < newest.begin_us:
+            closed = self._twin.exchange.candles(
+                spec.instrument, length, since_us=before.begin_us, until_us=before.begin_us
+            )
+            for one in closed:
+                self._send(name, None, lambda one=one: candle_frame(spec, one, is_closed=True, now_us=now_us))
+        self._send(name, None, lambda: candle_frame(spec, newest, is_closed=False, now_us=now_us))
+
+    def _on_fill(self, event: FillHappened) -> None:
+        spec, fill = self._spec(event.fill.instrument), event.fill
+        self._send_private(
+            "account.orderUpdate",
+            spec.symbol,
+            fill.account,
+            lambda: frames.fill_frame(spec, event, self._now()),
+            channel="fill",
+        )
+        if fill.cause is FillCause.LIQUIDATION:
+            self._send(_LIQUIDATION, None, lambda: frames.liquidation_frame(spec, fill, self._now()))
 
     def _on_book(self, event: BookChanged) -> None:
         spec = self._spec(event.instrument)
@@ -216,6 +259,19 @@ class Hub:
             return
         self._mark_sent_us[event.instrument] = event.time_us
         self._send(f"markPrice.{spec.symbol}", None, lambda: frames.mark_price_frame(spec, event, self._now()))
+        day = self._twin.exchange.day
+        self._send(f"ticker.{spec.symbol}", None, lambda: frames.ticker_frame(spec, day(spec.instrument), self._now()))
+        self._send_open_interest(spec, event.time_us)
+
+    def _send_open_interest(self, spec: MarketSpec, at_us: int) -> None:
+        """Send it once a minute."""
+        last_us = self._interest_sent_us.get(spec.instrument)
+        if last_us is not None and at_us - last_us < _OPEN_INTEREST_US:
+            return
+        self._interest_sent_us[spec.instrument] = at_us
+        interest = self._twin.exchange.open_interest(spec.instrument)
+        name = f"openInterest.{spec.symbol}"
+        self._send(name, None, lambda: frames.open_interest_frame(spec, interest, self._now()))
 
     def _on_order(self, event: OrderChanged) -> None:
         spec = self._spec(event.order.instrument)

@@ -82,7 +82,7 @@ class TradingRoutes:
         symbol, wanted = members.symbol(), members.choice("marketType", MARKET_TYPES)
         account_id = authorise(self._twin, request, "orderQueryAll", [members.signed])
         instrument = None if symbol is None else self._twin.spec(symbol).instrument
-        orders = self._twin.exchange.open_orders(account_id, instrument)
+        orders = self._desk.resting(account_id, instrument)
         return json_answer([self._row(order) for order in orders if wanted in (None, "PERP")])
 
     async def place_batch(self, request: Request) -> Response:
@@ -99,8 +99,7 @@ class TradingRoutes:
         symbol = members.required_symbol()
         order_type = members.choice("orderType", ("RestingLimitOrder", "ConditionalOrder"))
         account_id = authorise(self._twin, request, "orderCancelAll", [members.signed])
-        cancelled = [] if order_type == "ConditionalOrder" else self._desk.cancel_all(account_id, symbol)
-        rows = [self._row(order) for order in cancelled]
+        rows = [self._row(order) for order in self._desk.cancel_all(account_id, symbol, order_type)]
         return Response(status_code=202) if self._twin.switches.cancel_answers_202 else json_answer(rows)
 
     async def _batch_item(self, account_id: str, order: PlaceOrder) -> Json:

@@ -145,6 +145,8 @@ def order_status(order: Order) -> str:
     """Return the wire status: ``Cancelled`` only when its owner or the venue cancelled it, else ``Expired``."""
     if order.status in _STATUSES:
         return _STATUSES[order.status]
+    if order.trigger is not None and order.status is OrderStatus.REJECTED:
+        return "TriggerFailed"
     return "Expired" if order.end_reason in _EXPIRY_REASONS else "Cancelled"
 
 
@@ -167,7 +169,7 @@ def order_json(order: Order, symbol: str) -> Json:
         "createdAt": milliseconds(order.created_us),
         "reduceOnly": notes.reduce_only,
         "relatedOrderId": None,
-        "triggeredAt": None,
+        "triggeredAt": None if order.triggered_us is None else milliseconds(order.triggered_us),
     }
     return row
 
@@ -217,7 +219,7 @@ def funding_payment_json(payment: FundingPayment, symbol: str) -> Json:
     }
 
 
-def market_json(spec: MarketSpec, rules: VenueRules) -> Json:
+def market_json(spec: MarketSpec, rules: VenueRules, state: str) -> Json:
     """Return ``Market``; bands as multipliers, funding bounds in basis points."""
     passive = spec.band_passive
     bound = trimmed(rules.funding_rate_cap * BPS)
@@ -256,7 +258,7 @@ def market_json(spec: MarketSpec, rules: VenueRules) -> Json:
         "marketType": "PERP",
         "mmfFunction": _margin_function(spec.mmf_base, spec.mmf_factor),
         "openInterestLimit": "4000000",
-        "orderBookState": "Open",
+        "orderBookState": state,
         "positionLimitWeight": "1",
         "quoteSymbol": SETTLEMENT_ASSET,
         "rwaMarketType": None,
@@ -318,12 +320,13 @@ def user_id(account: str) -> int:
 
 def _order_members(order: Order, symbol: str, notes: OrderNotes) -> Json:
     row: Json = dict.fromkeys(_TRIGGER_MEMBERS)
+    row |= {name: order.tags.get(name) for name in ("triggerBy", "triggerPrice", "triggerQuantity")}
     row |= {
         "clientId": notes.client_id,
         "executedQuantity": trimmed(order.filled),
         "executedQuoteQuantity": trimmed(order.filled_notional),
         "id": str(order.id),
-        "quantity": trimmed(order.quantity),
+        "quantity": None if order.status is OrderStatus.WAITING else trimmed(order.quantity),
         "selfTradePrevention": STP_TO_WIRE[order.stp],
         "side": SIDE_TO_WIRE[order.side],
         "status": order_status(order),

@@ -46,6 +46,8 @@ INSTRUCTIONS = {
     ("GET", "/wapi/v1/history/funding"): "fundingHistoryQueryAll",
     ("GET", "/wapi/v1/history/settlement"): "settlementHistoryQueryAll",
     ("GET", "/wapi/v1/history/position"): "positionHistoryQueryAll",
+    ("GET", "/wapi/v1/capital/deposits"): "depositQueryAll",
+    ("GET", "/wapi/v1/capital/withdrawals"): "withdrawalQueryAll",
 }
 
 

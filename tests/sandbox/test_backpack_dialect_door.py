@@ -203,7 +203,7 @@ async def test_a_malformed_parameter_is_a_plain_text_400(path: str, query: dict[
     assert text in answer.text
 
 
-@pytest.mark.parametrize("path", ["/api/v1/nothing", "/", "//api/v1/time", "/api/v1/klines", "/wapi/v1/history/pnl"])
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/", "//api/v1/time", "/api/v1/rfqs", "/wapi/v1/history/pnl"])
 async def test_an_unknown_path_is_a_plain_text_404(path: str) -> None:
     answer = await Bench().http.get(httpx.URL("http://twin", raw_path=path.encode()))
     assert (answer.status_code, answer.text) == (404, "not found")

@@ -191,12 +191,12 @@ async def test_a_quote_quantity_buys_no_more_than_it_pays_for() -> None:
             ),
         ),
         (
-            {"quantity": "1", "price": "140", "triggerPrice": "145", "triggerQuantity": "50%"},
-            (400, "NOT_IMPLEMENTED", "Trigger orders are not offered by this exchange twin"),
+            {"price": "140", "triggerPrice": "145.001", "triggerQuantity": "1"},
+            (400, "INVALID_CLIENT_REQUEST", "Price decimal too long"),
         ),
         (
             {"quantity": "1", "price": "140", "stopLossTriggerPrice": "130"},
-            (400, "NOT_IMPLEMENTED", "Trigger orders are not offered by this exchange twin"),
+            (400, "NOT_IMPLEMENTED", "Attached triggers are not offered by this exchange twin"),
         ),
     ],
 )
