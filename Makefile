@@ -35,6 +35,9 @@ types: .venv/.dev         ## mypy alone
 bench: .venv/.dev         ## orders signed and book frames read per second, beside ccxt (under two minutes)
 	$(BIN)/python -m benchmarks.signing && $(BIN)/python -m benchmarks.books
 
+model: .venv/.dev         ## walk the pair state machine through everything venues and restarts may do, and print the count
+	$(BIN)/python -m tests.simulation.pair_model
+
 check: lint test          ## what CI runs
 
 docs: .venv/.dev          ## write the tables of docs/venues from what the connectors declare
