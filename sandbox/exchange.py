@@ -25,8 +25,10 @@ from decimal import Decimal
 from sandbox.announcer import Announcer, Listener
 from sandbox.checks import check_form
 from sandbox.events import ModeChanged
-from sandbox.interventions import VENUE_ACCOUNT, Interventions
+from sandbox.forced import VENUE_ACCOUNT, Forced
+from sandbox.interventions import Interventions
 from sandbox.ledger import Ledger
+from sandbox.liquidation import Liquidator
 from sandbox.matching import Matcher
 from sandbox.model import (
     ZERO,
@@ -70,7 +72,9 @@ class Exchange(Readings):
         self._ledger = Ledger(self._state, self._announcer)
         self._matcher = Matcher(self._state, self._ledger, self._announcer)
         self._triggers = TriggerDesk(self._state, self._announcer, self._matcher)
-        self._interventions = Interventions(self._state, self._announcer, self._ledger, self._matcher)
+        forced = Forced(self._state, self._matcher)
+        self._liquidator = Liquidator(self._state, self._announcer, self._matcher, forced)
+        self._interventions = Interventions(self._state, self._announcer, self._ledger, forced)
         self.open_internal_account(VENUE_ACCOUNT)
 
     # --- accounts -------------------------------------------------------------------------------
@@ -310,8 +314,8 @@ class Exchange(Readings):
                 self._ledger.pay_hour()
 
     def liquidate(self) -> list[str]:
-        """Liquidate every client account whose equity is under its maintenance margin; return their ids."""
-        return self._interventions.liquidate()
+        """Take one liquidation step against every account under its maintenance margin; return their ids."""
+        return self._liquidator.check()
 
     def deleverage(self, account_id: str, instrument: str, quantity: Decimal | None = None) -> Fill:
         """Close (part of) a position at mark against the venue itself, as auto-deleveraging does."""

@@ -26,6 +26,8 @@ from sandbox.model import (
 from sandbox.positions import FUNDING_STEP, accrued_funding, apply_execution, flips
 from sandbox.venue_state import VenueState
 
+FEE_TAG = "fee"  # of an order that fills in one piece: its whole fee
+
 
 class Ledger:
     """Settlement of one venue."""
@@ -39,10 +41,12 @@ class Ledger:
         """Fee of one execution, quote, rounded half up; internal accounts pay none."""
         if self._state.accounts[order.account].is_internal:
             return ZERO
+        if FEE_TAG in order.tags:
+            return Decimal(order.tags[FEE_TAG])
         spec = self._state.markets[order.instrument]
         rate = spec.maker_fee if liquidity is Liquidity.MAKER else spec.taker_fee
         if cause is FillCause.LIQUIDATION:
-            rate += self._state.rules.liquidation_fee
+            rate += self._state.liquidation_rate(order.instrument)
         return (notional * rate).quantize(self._fee_step, ROUND_HALF_UP)
 
     def settle(self, draft: Fill) -> Fill:

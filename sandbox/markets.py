@@ -3,7 +3,7 @@
 Duty: constants. Lots, ticks and minimums differ between the venues on purpose, as they do in reality.
 Sources: docs.pacifica.fi (Market Symbols, Fees, Margin), docs.paradex.trade (GET /markets, Fees, Margin),
 docs.backpack.exchange (Markets) and support.backpack.exchange (Futures margin, Fees). Values no document
-gives (for example Paradex's SOL lot) are plausible and marked so.
+gives (for example Paradex's SOL lot, Backpack's auto-close fraction) are plausible and marked so.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ RULES: dict[str, VenueRules] = {
         fee_decimals=6,
         funding_rate_cap=_d("0.04"),
         liquidation_fee=_d("0.0075"),
+        liquidation_fee_of_maintenance=_d("0.4"),
+        liquidation_share=_d("0.2"),
+        liquidation_chunk_notional=_d("2000"),
+        liquidation_period_s=1,
+        backstop_share=_d("2") / 3,
+        cancels_below_initial=False,
     ),
     "paradex": VenueRules(
         venue="paradex",
@@ -46,6 +52,12 @@ RULES: dict[str, VenueRules] = {
         fee_decimals=8,
         funding_rate_cap=_d("0.02"),
         liquidation_fee=_d("0.007"),
+        liquidation_fee_of_maintenance=_d("0.7"),
+        liquidation_share=None,
+        liquidation_chunk_notional=None,
+        liquidation_period_s=5,
+        backstop_share=_d("0"),
+        cancels_below_initial=True,
     ),
     "backpack": VenueRules(
         venue="backpack",
@@ -59,6 +71,12 @@ RULES: dict[str, VenueRules] = {
         fee_decimals=6,
         funding_rate_cap=_d("0.015"),
         liquidation_fee=_d("0.01"),
+        liquidation_fee_of_maintenance=_d("0"),
+        liquidation_share=_d("0.1"),
+        liquidation_chunk_notional=None,
+        liquidation_period_s=1,
+        backstop_share=_d("0.5"),
+        cancels_below_initial=False,
     ),
 }
 

@@ -98,7 +98,9 @@ class EndReason(StrEnum):
     MARGIN = "MARGIN"
     PRICE_BAND = "PRICE_BAND"
     LIQUIDATION = "LIQUIDATION"
+    DELEVERAGE = "DELEVERAGE"  # equity under the initial margin, and the order offsets nothing
     LINKED = "LINKED"  # a trigger order whose parent ended without a fill, or whose sibling went off
+    TRIGGER_FAILED = "TRIGGER_FAILED"  # a trigger's price came, but its own form was wrong by then
     SYSTEM = "SYSTEM"
 
 
@@ -253,7 +255,13 @@ class VenueRules:
     open_orders_max: int
     fee_decimals: int
     funding_rate_cap: Decimal  # absolute, fraction per funding period
-    liquidation_fee: Decimal  # fraction of notional
+    liquidation_fee: Decimal  # fraction of notional, at least
+    liquidation_fee_of_maintenance: Decimal  # fraction of the maintenance requirement, at least
+    liquidation_share: Decimal | None  # of the position at the start, for each step; None = as much as it takes
+    liquidation_chunk_notional: Decimal | None  # below this times max leverage a step closes all; None = never
+    liquidation_period_s: int  # between two checks
+    backstop_share: Decimal  # of the maintenance requirement; below it the backstop takes over
+    cancels_below_initial: bool  # orders that offset nothing are cancelled when equity is under the initial margin
     funding_pro_rata: bool = False  # CONTINUOUS: a reducing fill books only the closed part's share of the funding
 
 

@@ -136,7 +136,7 @@ class TriggerDesk:
                     self._state.market(order.instrument), self._state.rules, order, self._state.mark(order.instrument)
                 )
             except Refusal as refusal:
-                self._matcher.end(order, OrderStatus.REJECTED, EndReason.SYSTEM, refusal.text)
+                self._matcher.end(order, OrderStatus.REJECTED, EndReason.TRIGGER_FAILED, refusal.text)
             else:
                 self._matcher.judge(order)
 

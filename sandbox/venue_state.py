@@ -83,6 +83,11 @@ class VenueState:
         venue = self.modes[None]
         return max(venue, self.modes.get(instrument, venue), key=lambda mode: mode.strictness)
 
+    def liquidation_rate(self, instrument: str) -> Decimal:
+        """Liquidation fee of a market, fraction of notional."""
+        share = self.rules.liquidation_fee_of_maintenance * self.markets[instrument].mmf_base
+        return max(self.rules.liquidation_fee, share)
+
     def mark(self, instrument: str) -> Decimal:
         """Mark price."""
         return self.figures[instrument].mark

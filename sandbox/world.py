@@ -19,6 +19,7 @@ import asyncio
 import heapq
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from sandbox.clock import Clock
 from sandbox.exchange import Exchange
@@ -30,7 +31,7 @@ from sandbox.price_path import PATHS, TURNOVER_24H, ReferencePath, VenueBasis
 from sandbox.quirks import QuirkBoard, rules_under
 
 TICK_US = 250_000
-LIQUIDATION_CHECK_US = 1_000_000
+SECOND_US = 1_000_000
 COALESCE_AFTER = 20  # a periodic job this many periods behind skips what it missed
 
 
@@ -60,7 +61,8 @@ class World:
         self._makers: list[MarketMaker] = []
         self._ticked_us = self._now_us
         self._at_full_hours()
-        self.every(LIQUIDATION_CHECK_US, self._liquidate)
+        for exchange in self.exchanges.values():
+            self.every(exchange.rules.liquidation_period_s * SECOND_US, partial(_liquidate, exchange))
         if with_makers:
             self._open_makers()
             self.every(TICK_US, self._tick)
@@ -179,6 +181,6 @@ class World:
 
         self.call_later(next_hour_us(self._now_us) - self._now_us, settle)
 
-    def _liquidate(self) -> None:
-        for exchange in self.exchanges.values():
-            exchange.liquidate()
+
+def _liquidate(exchange: Exchange) -> None:
+    exchange.liquidate()

@@ -288,13 +288,16 @@ async def test_deleveraging_shows_as_a_system_fill() -> None:
 
 async def test_a_liquidation_closes_the_position_and_charges_its_fee() -> None:
     bench = Bench()
-    await bench.bob.rest("Bid", "1000", "145")
+    await bench.bob.rest("Bid", "1000", "141")
     await bench.bob.rest("Ask", "1000", "150")
     await bench.alice.order("Bid", "1000", "150")
-    move_mark(bench, "141")
-    bench.exchange.liquidate()
-    [row] = await get(bench.alice, "/wapi/v1/history/fills", fillType="BookLiquidation")
-    assert row["systemOrderType"] == "LiquidatePositionOnBook"
+    move_mark(bench, "141.5")
+    while bench.exchange.liquidate():
+        pass
+    rows = await get(bench.alice, "/wapi/v1/history/fills", fillType="BookLiquidation")
+    assert {(row["systemOrderType"], row["quantity"]) for row in rows} == {("LiquidatePositionOnBook", "100")}
+    [last] = await get(bench.alice, "/wapi/v1/history/fills", fillType="Backstop")
+    assert last["systemOrderType"] == "LiquidatePositionOnBackstop"
     [closed] = await get(bench.alice, "/wapi/v1/history/position", state="Closed")
     assert closed["liquidated"] is True
     assert Decimal(closed["liquidationFees"]) > 0
