@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 from core.account import Position
 from core.instrument import Venue
 from core.market import FundingPayment
-from core.order import Fill, Liquidity, Order, OrderIntent, OrderStatus, OrderType, Side, TimeInForce
+from core.order import Fill, FillCause, Liquidity, Order, OrderIntent, OrderStatus, OrderType, Side, TimeInForce
 from core.pair import PairStatus
 from core.risk import OwnOrder, Severity
 from store.records import (
@@ -189,6 +189,7 @@ def fill_of(row: RowMapping) -> Fill:
         liquidity=Liquidity(row["liquidity"]),
         venue_time=row["venue_time"],
         received_time=row["received_time"],
+        cause=FillCause(row["cause"]),
     )
 
 

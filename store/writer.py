@@ -80,6 +80,10 @@ class Writer:
         """Do the same and block the calling thread meanwhile."""
         return self._submit(operation, wait_s=_QUEUE_TIMEOUT_S).result()
 
+    def write_soon(self, operation: Callable[[Tx], T]) -> Future[T]:
+        """Queue the operation without waiting for it; raise StoreBusy when the queue is full, StoreClosed."""
+        return self._submit(operation, wait_s=0)
+
     def close(self) -> None:
         """Write what is queued, then stop; safe to call twice."""
         with self._changed:

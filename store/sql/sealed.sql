@@ -46,7 +46,7 @@ create table sealed.fills (
     venue_order_id varchar not null, side varchar not null,
     quantity decimal(38, 18) not null, price decimal(38, 18) not null, fee decimal(38, 18) not null,
     liquidity varchar not null, venue_time timestamptz not null, received_time timestamptz not null,
-    change bigint not null
+    cause varchar not null default 'trade', busted_at timestamptz, change bigint not null
 );
 
 create table sealed.funding (

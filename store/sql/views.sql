@@ -19,7 +19,7 @@ from sealed.orders;
 
 create view fills as
 select fill_id, session_id, pair_id, venue, account_id, client_order_id, side, quantity, price, fee, liquidity,
-       venue_time, received_time, symbol, venue_order_id, trade_id
+       venue_time, received_time, symbol, venue_order_id, trade_id, cause, busted_at
 from sealed.fills;
 
 create view funding as

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import random
 import signal
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from connectors.budgets import Budgets
+from connectors.settings import Outside
+from core.credits import LoanRequest, Terms
+from core.errors import RateLimited
 from core.instrument import Venue
 from core.order import Fill, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, Side, TimeInForce
 from store import JournalEntry, NewPair, NewSession, open_store
+from store.budgets import StoreLender
 from store.engine import reading_engine, sqlite_url
 from store.segments import seal
 from store.warehouse import load
@@ -224,3 +231,34 @@ def _die_at(fatal: str) -> Callable[[str], None]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return at
+
+
+BUDGET = Terms(capacity=40, per_s=4, reserve=4)
+
+
+def spend_for(answers: Connection, _number: int, home: Path, url: str, seconds: float) -> None:
+    """Spend a shared budget as fast as it allows, on the real clock; send when each credit was spent."""
+
+    async def run() -> list[float]:
+        spent = []
+        with open_store(home, url) as store:
+            outside = Outside(lambda: datetime.now(UTC), asyncio.sleep, random.Random(1))
+            lender = StoreLender(store.journal, outside.clock)
+            bucket = Budgets(outside, lender).bucket(Venue.PACIFICA, "http://venue.test", "key", "k1", BUDGET)
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                try:
+                    await bucket.take(1, wait_s_max=0.4)
+                    spent.append(time.time())
+                except RateLimited:
+                    await asyncio.sleep(0.05)
+        return spent
+
+    answers.send(asyncio.run(run()))
+
+
+def borrow_and_die(home: Path) -> None:
+    """Borrow a portion of the shared budget and die with it."""
+    store = open_store(home)
+    store.journal.borrow_credits.now("k", LoanRequest("dead", BUDGET, 1, 4), NOW)
+    os.kill(os.getpid(), signal.SIGKILL)

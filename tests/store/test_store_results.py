@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ from store import (
     open_store,
 )
 from store.columns import OutOfRange, derived, exact
-from store.segments import SOURCES
+from store.segments import SOURCES, sha256_of
 from store.warehouse import load
 
 VIEWS = {
@@ -131,6 +133,21 @@ def test_a_session_arrives_once_however_often_it_is_sealed_and_loaded(store: Sto
         assert store.load().segments == 0
 
     assert_results_hold_exactly(store, 2)
+
+
+def test_segments_from_before_causes_were_told_are_read_as_trades(store: Store) -> None:
+    trade(store, 1)
+    sealed = store.seal("s1")
+    (fills,) = (segment for segment in sealed if segment.table == "fills")
+    path = store.home / "segments" / fills.path
+    older = pq.read_table(path).drop_columns(["cause", "busted_at"])
+    pq.write_table(older, path)
+    as_then = [replace(s, sha256=sha256_of(path)) if s is fills else s for s in sealed]
+
+    load(store.home, as_then)
+
+    with store.results() as connection:
+        assert connection.execute("select distinct cause, busted_at from fills").fetchall() == [("trade", None)]
 
 
 def test_a_row_that_changed_after_sealing_is_replaced_by_its_newest_version(store: Store) -> None:
