@@ -134,6 +134,22 @@ PACIFICA = (
     ),
     Quirk(
         "pacifica",
+        "adl_cause",
+        "own_word",
+        ("own_word", "backstop"),
+        "Cause of a deleveraging in trade rows: adl_liquidation as in the balance history, or backstop_liquidation.",
+        "low",
+    ),
+    Quirk(
+        "pacifica",
+        "stop_trigger_default",
+        "mid_price",
+        ("mid_price", "mark_price"),
+        "Price that sets a stop off when its body names none.",
+        "medium",
+    ),
+    Quirk(
+        "pacifica",
         "timestamp_ahead_ms",
         5_000,
         Bounds(0, 600_000),

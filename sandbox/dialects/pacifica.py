@@ -1,8 +1,8 @@
 """The Pacifica twin: REST under /api/v1, WebSocket at /ws.
 
 Duty: put the dialect's parts together into one app. Written from the venue's public documents
-(docs.pacifica.fi) only. Not offered, and answered with business code 51 after the signature check: stop and
-take-profit orders, isolated margin, withdrawals, transfers. Candles, TWAP and vaults have no route.
+(docs.pacifica.fi) only. Not offered, and answered with business code 51 after the signature check: brackets of an
+order (its own take profit and stop loss), isolated margin, withdrawals. TWAP, spot and vaults have no route.
 """
 
 from __future__ import annotations

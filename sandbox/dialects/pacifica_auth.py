@@ -54,6 +54,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = {
     "subaccount_initiate": ("account",),
     "subaccount_confirm": ("signature",),
     "transfer_funds": ("to_account", "amount"),
+    "list_subaccounts": (),
     "bind_agent_wallet": ("agent_wallet",),
     "revoke_agent_wallet": ("agent_wallet",),
     "list_agent_wallets": (),

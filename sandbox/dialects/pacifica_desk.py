@@ -8,26 +8,25 @@ GTC, IOC and market orders since 2025-11-12).
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-import base58
-
-from sandbox.dialects.pacifica_auth import is_public_key, verify
+from sandbox.dialects.pacifica_auth import verify
 from sandbox.dialects.pacifica_errors import (
     ApiError,
     cannot_cancel,
     from_refusal,
-    invalid_public_key,
     post_only_refused,
     unsupported,
     with_old_code,
 )
-from sandbox.dialects.pacifica_payloads import Command
+from sandbox.dialects.pacifica_keys import API_KEYS_MAX, KeyRing
+from sandbox.dialects.pacifica_owners import Owners
+from sandbox.dialects.pacifica_payloads import Command, parse_subaccount
+from sandbox.dialects.pacifica_stops import Stop, StopDesk
 from sandbox.exchange import Exchange
 from sandbox.model import (
     MarketSpec,
@@ -43,8 +42,6 @@ from sandbox.model import (
 from sandbox.world import World
 
 VENUE: Final = "pacifica"
-AGENTS_MAX: Final = 20
-API_KEYS_MAX: Final = 5
 BUMPED_TIFS: Final = ("GTC", "IOC")
 
 
@@ -65,22 +62,14 @@ class Desk:
         self._world = world
         self._quirks = world.quirks
         self._exchange = exchange
-        self._agents: dict[str, list[str]] = {}
-        self._api_keys: dict[str, str] = {}  # key -> account
-        self._random = random.Random(f"{world.seed}/pacifica/api-keys")
+        self._stops = StopDesk(exchange)
+        self.keys = KeyRing(world.seed)
+        self.owners = Owners(exchange)
         self._notify_setting: Callable[[str, dict[str, object]], None] = lambda _channel, _row: None
 
     def on_setting(self, notify: Callable[[str, dict[str, object]], None]) -> None:
         """Tell `notify(channel, row)` of leverage and margin-mode changes."""
         self._notify_setting = notify
-
-    def is_api_key(self, key: str | None) -> bool:
-        """Whether a rate-limit key is known."""
-        return key in self._api_keys
-
-    def is_agent(self, account: str, agent: str) -> bool:
-        """Whether an agent wallet is bound to an account."""
-        return agent in self._agents.get(account, [])
 
     def verify(self, command: Command) -> None:
         """Check a command's expiry, keys and signature."""
@@ -91,7 +80,7 @@ class Desk:
                 command.fields,
                 now_ms=self._world.wall_us(VENUE) // 1000,
                 ahead_ms_max=self._quirks.number(VENUE, "timestamp_ahead_ms"),
-                is_agent=self.is_agent,
+                is_agent=self.keys.is_agent,
             )
         except ApiError as error:
             if self._quirks.text(VENUE, "signature_error_form") == "plain_text":
@@ -140,6 +129,8 @@ class Desk:
                 return self._set_leverage(command)
             case "update_margin_mode":
                 return self._set_margin_mode(command)
+            case "create_stop_order" | "cancel_stop_order" | "set_position_tpsl":
+                return self._stop(command)
             case _:
                 return self._administer(command)
 
@@ -244,10 +235,12 @@ class Desk:
         keeps_reduce_only = command.flag("exclude_reduce_only")
         with self._translated(command, None):
             self._exchange.account(command.header.account)
+            account = command.header.account
             ended = self._exchange.cancel_all(
-                command.header.account,
-                instrument,
-                where=lambda order: not (keeps_reduce_only and order.reduce_only),
+                account, instrument, where=lambda order: not (keeps_reduce_only and order.reduce_only)
+            )
+            ended += self._exchange.cancel_waiting(
+                account, instrument, where=lambda order: not (keeps_reduce_only and order.reduce_only)
             )
         return Outcome({"cancelled_count": len(ended)})
 
@@ -303,51 +296,66 @@ class Desk:
         self._notify_setting("account_margin", row)
         return Outcome()
 
-    # --- keys -----------------------------------------------------------------------------------
+    # --- stops ----------------------------------------------------------------------------------
+    def _stop(self, command: Command) -> Outcome:
+        spec, account = self._spec(command), command.header.account
+        with self._translated(command, spec):
+            match command.operation:
+                case "create_stop_order":
+                    only = command.flag("reduce_only")
+                    return _placed(self._stops.create(self._stop_of(command, spec, "stop_order", only)), spec)
+                case "cancel_stop_order":
+                    order_id = command.optional_int("order_id")
+                    order = self._stops.cancel(account, spec, order_id, _client_id(command))
+                    return Outcome(None, order.id, order.client_id, spec.symbol)
+                case _:
+                    gain, loss = (
+                        None if command.fields.get(name) is None else self._stop_of(command, spec, name, True)
+                        for name in ("take_profit", "stop_loss")
+                    )
+                    self._stops.protect(gain, loss)
+                    return Outcome(symbol=spec.symbol)
+
+    def _stop_of(self, command: Command, spec: MarketSpec, name: str, reduce_only: bool) -> Stop:
+        side = Side.BUY if command.fields["side"] == "bid" else Side.SELL
+        default = self._quirks.text(VENUE, "stop_trigger_default")
+        return Stop(command.header.account, spec, side, command.object(name), reduce_only, default)
+
+    # --- owners and keys ------------------------------------------------------------------------
     def _administer(self, command: Command) -> Outcome:
-        account = command.header.account
+        account, keys = command.header.account, self.keys
         match command.operation:
+            case "list_subaccounts":
+                with self._translated(command, None):
+                    return Outcome({"subaccounts": self.owners.of(account)})
+            case "transfer_funds":
+                self.owners.transfer(account, command.text("to_account"), command.decimal("amount"))
+                return Outcome({"success": True, "error": None})
             case "bind_agent_wallet":
-                return self._bind(account, command.text("agent_wallet"))
+                keys.bind(account, command.text("agent_wallet"))
             case "revoke_agent_wallet":
-                self._agents[account] = [a for a in self._agents.get(account, []) if a != command.text("agent_wallet")]
-                return Outcome()
+                keys.revoke(account, command.text("agent_wallet"))
             case "revoke_all_agent_wallets":
-                self._agents.pop(account, None)
-                return Outcome()
+                keys.revoke_all(account)
             case "list_agent_wallets":
-                return Outcome([{"agent_wallet": a} for a in self._agents.get(account, [])])
+                return Outcome([{"agent_wallet": agent} for agent in keys.agents(account)])
             case "create_api_key":
-                return self._create_api_key(account)
+                return Outcome({"api_key": keys.create_api_key(account)})
             case "list_api_keys":
-                keys = [k for k, owner in self._api_keys.items() if owner == account]
-                return Outcome({"active_api_keys": keys, "api_key_limit": API_KEYS_MAX})
+                return Outcome({"active_api_keys": keys.api_keys(account), "api_key_limit": API_KEYS_MAX})
             case "revoke_api_key":
-                key = command.text("api_key")
-                if self._api_keys.get(key) != account:
-                    raise ApiError(404, "API key not found")
-                del self._api_keys[key]
-                return Outcome()
+                keys.revoke_api_key(account, command.text("api_key"))
             case _:
                 raise unsupported()
-
-    def _bind(self, account: str, agent: str) -> Outcome:
-        if not is_public_key(agent):
-            raise invalid_public_key()
-        agents = self._agents.setdefault(account, [])
-        if agent not in agents:
-            if len(agents) >= AGENTS_MAX:
-                raise ApiError(422, "Agent wallet limit reached", code=0)
-            agents.append(agent)
         return Outcome()
 
-    def _create_api_key(self, account: str) -> Outcome:
-        if sum(owner == account for owner in self._api_keys.values()) >= API_KEYS_MAX:
-            raise ApiError(422, "API key limit reached", code=0)
-        uuid_part = base58.b58encode(self._random.randbytes(16)).decode()
-        key = f"{base58.b58encode(self._random.randbytes(8)).decode()[:8]}_{uuid_part}"
-        self._api_keys[key] = account
-        return Outcome({"api_key": key})
+    def create_subaccount(self, body: Mapping[str, object], raw: bytes) -> None:
+        """Check both signatures of a new subaccount (its own, and its main account's over that one), and join it."""
+        initiate, confirm = parse_subaccount(body, raw)
+        self.verify(initiate)
+        self.verify(confirm)
+        with self._translated(confirm, None):
+            self.owners.create(confirm.header.account, initiate.header.account, self._world.now_us())
 
     # --- shared by the operations --------------------------------------------------------------
     def _spec(self, command: Command) -> MarketSpec:

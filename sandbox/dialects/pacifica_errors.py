@@ -151,6 +151,8 @@ _PLAIN: Mapping[RefusalReason, ApiError] = {
     RefusalReason.ORDER_NOT_FOUND: ApiError(422, "Order not found", code=6),
     RefusalReason.ORDER_CLOSED: ApiError(422, "Order not found", code=6),
     RefusalReason.ORDER_LIMIT: ApiError(422, "Open order limit reached", code=10),
+    RefusalReason.TRIGGER: ApiError(422, "Invalid stop tick", code=16),
+    RefusalReason.VENUE_MODE: ApiError(422, "Trading disabled", code=38),
 }
 
 

@@ -7,7 +7,6 @@ Source: docs.pacifica.fi, Websocket: Subscriptions (Prices, Orderbook, BBO, Trad
 from __future__ import annotations
 
 from sandbox.dialects.pacifica_rows import (
-    CAUSES,
     Rows,
     cancelled_quantity,
     end_word,
@@ -21,8 +20,10 @@ from sandbox.dialects.pacifica_rows import (
     order_type,
     plain,
     side_word,
+    stop_price,
     trade_direction,
 )
+from sandbox.dialects.pacifica_stops import TYPE_TAG
 from sandbox.events import Trade
 from sandbox.exchange import Exchange
 from sandbox.model import ZERO, EndReason, Fill, Order, OrderChange, OrderKind, Position, Side
@@ -70,7 +71,7 @@ class Frames:
             "oe": word,
             "os": order_status(order),
             "ot": order_type(order),
-            "sp": None,
+            "sp": stop_price(order),
             "si": None,
             "r": order.reduce_only,
             "ct": ms(order.created_us),
@@ -92,7 +93,7 @@ class Frames:
                 "a": plain(part.quantity),
                 "te": event_type(fill.liquidity),
                 "ts": part.direction,
-                "tc": CAUSES[fill.cause],
+                "tc": self._rows.cause(fill.cause),
                 "f": micro(part.fee),
                 "n": micro(part.pnl),
                 "t": ms(fill.time_us),
@@ -134,11 +135,11 @@ class Frames:
                 "c": plain(cancelled_quantity(order)),
                 "ot": order_type(order),
                 "ro": order.reduce_only,
-                "sp": None,
-                "st": None,
+                "sp": stop_price(order),
+                "st": order.tags.get(TYPE_TAG),
                 "t": ms(order.updated_us),
             }
-            for order in (self._exchange.open_orders(account_id) if self._is_known(account_id) else [])
+            for order in self._open(account_id)
         ]
         return {"channel": "account_orders", "data": rows, "li": self._exchange.last_seq}
 
@@ -157,7 +158,7 @@ class Frames:
             "oc": row["orders_count"],
             "pb": "0",
             "pc": row["positions_count"],
-            "sc": 0,
+            "sc": row["stop_orders_count"],
             "sb": [],
             "t": ms(now_us),
         }
@@ -188,6 +189,11 @@ class Frames:
             "A": plain(ask.quantity) if ask else "0",
             "li": self._exchange.last_seq,
         }
+
+    def _open(self, account_id: str) -> list[Order]:
+        if not self._is_known(account_id):
+            return []
+        return [*self._exchange.open_orders(account_id), *self._exchange.waiting_orders(account_id)]
 
     def _is_known(self, account_id: str) -> bool:
         return account_id in self._exchange.accounts

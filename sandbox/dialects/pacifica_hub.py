@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from sandbox.candles import CandlePrice
+from sandbox.dialects.pacifica_candles import INTERVALS, candle_row
 from sandbox.dialects.pacifica_errors import compact
 from sandbox.dialects.pacifica_frames import Frames, event_word
 from sandbox.dialects.pacifica_rows import AGG_LEVELS, Rows
@@ -18,6 +20,7 @@ from sandbox.events import (
     BookChanged,
     Event,
     FillHappened,
+    MarkChanged,
     OrderChanged,
     PositionChanged,
     Trade,
@@ -40,7 +43,10 @@ ACCOUNT_SOURCES = frozenset(
     }
 )
 
-Key = tuple[str, str, int]  # source, symbol or account, agg level
+CANDLE_SOURCES = {"candle": CandlePrice.LAST, "mark_price_candle": CandlePrice.MARK}
+INTERVAL_WORDS = {length: word for word, length in INTERVALS.items()}
+
+Key = tuple[str, str, int]  # source, symbol or account, agg level or interval in microseconds
 
 
 class Subscriber(Protocol):
@@ -57,7 +63,7 @@ class Hub:
     def __init__(self, world: World, exchange: Exchange) -> None:
         self._world = world
         self._exchange = exchange
-        self._rows = Rows(exchange)
+        self._rows = Rows(exchange, names_adl=lambda: world.quirks.text("pacifica", "adl_cause") == "own_word")
         self._frames = Frames(exchange, self._rows)
         self._subscribers: dict[Key, dict[Subscriber, None]] = {}
         self._tops: dict[str, object] = {}
@@ -74,6 +80,9 @@ class Hub:
         if source == "prices":
             return "prices", "", 0
         is_known = any(symbol == spec.symbol for spec in self._exchange.markets.values())
+        if is_known and source in CANDLE_SOURCES:
+            length = INTERVALS.get(str(params.get("interval")))
+            return None if length is None else (str(source), str(symbol), length)
         if not is_known or source not in ("book", "bbo", "trades"):
             return None
         level = params.get("agg_level") if source == "book" else 0
@@ -144,6 +153,9 @@ class Hub:
                 self._on_book(event)
             case Trade():
                 self._on_trade(event)
+                self._on_candle("candle", event.instrument)
+            case MarkChanged():
+                self._on_candle("mark_price_candle", event.instrument)
             case OrderChanged():
                 self._on_order(event)
             case FillHappened():
@@ -175,6 +187,14 @@ class Hub:
         if key in self._subscribers:
             frame = {"channel": "trades", "data": [self._frames.trade(event)]}
             self._push(key, "trades", compact(frame))
+
+    def _on_candle(self, source: str, instrument: str) -> None:
+        symbol = self._rows.symbol(instrument)
+        for key in [k for k in self._subscribers if k[:2] == (source, symbol)]:
+            candle = self._exchange.newest_candle(instrument, key[2], by=CANDLE_SOURCES[source])
+            if candle is not None:
+                row = candle_row(symbol, INTERVAL_WORDS[key[2]], candle, is_mark=source != "candle")
+                self._push(key, source, compact({"channel": source, "data": row}))
 
     def _on_order(self, event: OrderChanged) -> None:
         word, account = event_word(event.order, event.change, event.reason), event.order.account

@@ -74,7 +74,7 @@ class CreditDesk:
 
 def cost_of_get(path: str, *, has_key: bool) -> int:
     """Tenths of a credit for a GET; history reads are heavy."""
-    is_heavy = path.endswith(("/trades/history", "/orders/history", "/balance/history", "/kline"))
+    is_heavy = path.endswith(("/trades/history", "/orders/history", "/balance/history", "/kline", "/kline/mark"))
     if is_heavy:
         return HEAVY_COST_WITH_KEY_TENTHS if has_key else HEAVY_COST_TENTHS
     return COST_TENTHS

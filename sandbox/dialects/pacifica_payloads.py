@@ -44,6 +44,12 @@ class Command:
         value = self.fields.get(name)
         return None if value is None else str(value)
 
+    def object(self, name: str) -> Body:
+        """A nested object."""
+        value = self.fields[name]
+        assert isinstance(value, dict)
+        return value
+
     def flag(self, name: str) -> bool:
         """A boolean field."""
         return self.fields[name] is True
@@ -175,6 +181,27 @@ def _one_of(*variants: str) -> Check:
 
 
 REQUIRED, OPTIONAL = True, False
+TRIGGER_PRICE_TYPES = ("mark_price", "last_trade_price", "mid_price")
+_STOP: Mapping[str, tuple[Check, bool]] = {
+    "stop_price": (_decimal, REQUIRED),
+    "limit_price": (_decimal, OPTIONAL),
+    "client_order_id": (_uuid, OPTIONAL),
+    "trigger_price_type": (_one_of(*TRIGGER_PRICE_TYPES), OPTIONAL),
+}
+
+
+def _stop_order(value: object) -> str | None:
+    return _shape(value, {**_STOP, "amount": (_decimal, REQUIRED)})
+
+
+def _protection(value: object) -> str | None:
+    return _shape(value, {**_STOP, "amount": (_decimal, OPTIONAL)})
+
+
+def _shape(value: object, checks: Mapping[str, tuple[Check, bool]]) -> str | None:
+    return _first_problem(checks, value) if isinstance(value, dict) else _object(value)
+
+
 HEADER_CHECKS: Mapping[str, tuple[Check, bool]] = {
     "account": (_text, REQUIRED),
     "signature": (_text, REQUIRED),
@@ -212,8 +239,18 @@ FIELD_CHECKS: Mapping[str, Mapping[str, tuple[Check, bool]]] = {
         "reduce_only": (_boolean, REQUIRED),
         **_BRACKETS,
     },
-    "create_stop_order": {**_SYMBOL, "side": (_one_of(*SIDES), REQUIRED), "stop_order": (_object, REQUIRED)},
-    "set_position_tpsl": {**_SYMBOL, "side": (_one_of(*SIDES), REQUIRED)},
+    "create_stop_order": {
+        **_SYMBOL,
+        "side": (_one_of(*SIDES), REQUIRED),
+        "reduce_only": (_boolean, REQUIRED),
+        "stop_order": (_stop_order, REQUIRED),
+    },
+    "set_position_tpsl": {
+        **_SYMBOL,
+        "side": (_one_of(*SIDES), REQUIRED),
+        "take_profit": (_protection, OPTIONAL),
+        "stop_loss": (_protection, OPTIONAL),
+    },
     "cancel_order": _REFERENCE,
     "cancel_stop_order": _REFERENCE,
     "edit_order": {**_REFERENCE, "price": (_decimal, REQUIRED), "amount": (_decimal, REQUIRED)},
@@ -241,6 +278,11 @@ BATCH_OPERATIONS: Mapping[str, str] = {
     "CancelStopOrder": "cancel_stop_order",
 }
 BATCH_MAX = 10
+_SUBACCOUNT_CHECKS: Mapping[str, tuple[Check, bool]] = {
+    **dict.fromkeys(("main_account", "subaccount", "main_signature", "sub_signature"), (_text, REQUIRED)),
+    "timestamp": (_integer, REQUIRED),
+    "expiry_window": (_integer, OPTIONAL),
+}
 
 
 def parse_batch(body: Body, raw: bytes | str) -> list[Command]:
@@ -259,3 +301,20 @@ def parse_batch(body: Body, raw: bytes | str) -> list[Command]:
             raise deserialize_error(f"unknown variant `{action.get('type')}`", raw)
         commands.append(parse_command(operation, action["data"], raw))
     return commands
+
+
+def parse_subaccount(body: Body, raw: bytes | str) -> tuple[Command, Command]:
+    """Read the two signed halves of a new subaccount: the subaccount's, then its main account's."""
+    problem = _first_problem(_SUBACCOUNT_CHECKS, body)
+    if problem is not None:
+        raise deserialize_error(problem, raw)
+    main, sub, sub_signature = (str(body[name]) for name in ("main_account", "subaccount", "sub_signature"))
+    expiry = body.get("expiry_window")
+    window = EXPIRY_WINDOW_MS if expiry is None else _as_int(expiry)
+    timestamp = _as_int(body["timestamp"])
+    initiate = Header(sub, sub_signature, timestamp, window, None)
+    confirm = Header(main, str(body["main_signature"]), timestamp, window, None)
+    return (
+        Command("subaccount_initiate", initiate, {"account": main}),
+        Command("subaccount_confirm", confirm, {"signature": sub_signature}),
+    )

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.candles import CandlePrice, span
+from sandbox.dialects.pacifica_candles import candle_row, check_span, interval_us
 from sandbox.dialects.pacifica_desk import Desk, Outcome
 from sandbox.dialects.pacifica_errors import ApiError, rate_limited, success
 from sandbox.dialects.pacifica_frames import event_word
@@ -51,6 +53,7 @@ POST_PATHS: dict[str, str] = {
     "/account/leverage": "update_leverage",
     "/account/margin": "update_margin_mode",
     "/account/withdraw": "withdraw",
+    "/account/subaccount/list": "list_subaccounts",
     "/account/subaccount/transfer": "transfer_funds",
     "/agent/bind": "bind_agent_wallet",
     "/agent/revoke": "revoke_agent_wallet",
@@ -61,7 +64,8 @@ POST_PATHS: dict[str, str] = {
     "/account/api_keys/revoke": "revoke_api_key",
 }
 BATCH_PATH = "/orders/batch"
-PLACING = frozenset({"create_order", "create_market_order", "edit_order"})
+SUBACCOUNT_PATH = "/account/subaccount/create"
+PLACING = frozenset({"create_order", "create_market_order", "edit_order", "create_stop_order", "set_position_tpsl"})
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -110,7 +114,7 @@ class Rest:
         self._exchange = exchange
         self._desk = desk
         self._credits = credit_desk
-        self._rows = Rows(exchange)
+        self._rows = Rows(exchange, names_adl=lambda: world.quirks.text(VENUE, "adl_cause") == "own_word")
         self._events = OrderEvents(exchange, self._rows)
         self._listed_us = world.now_us()
 
@@ -123,8 +127,11 @@ class Rest:
             "/book": self._book,
             "/trades": self._trades,
             "/funding_rate/history": self._funding_rates,
+            "/kline": self._candles,
+            "/kline/mark": self._mark_candles,
             "/account": self._account,
             "/account/settings": self._settings,
+            "/account/balance/history": self._balance_history,
             "/positions": self._positions,
             "/trades/history": self._fills,
             "/funding/history": self._funding_payments,
@@ -135,6 +142,7 @@ class Rest:
         routes = [Route(PREFIX + p, self._get(p, read), methods=["GET"]) for p, read in reads.items()]
         routes += [Route(PREFIX + p, self._post(op), methods=["POST"]) for p, op in POST_PATHS.items()]
         routes.append(Route(PREFIX + BATCH_PATH, self._batch, methods=["POST"]))
+        routes.append(Route(PREFIX + SUBACCOUNT_PATH, self._create_subaccount, methods=["POST"]))
         return routes
 
     # --- doors ----------------------------------------------------------------------------------
@@ -179,12 +187,24 @@ class Rest:
         results = [batch_row(outcome) for outcome in outcomes]
         return JSONResponse(success({"results": results}), headers=credits_.headers())
 
+    async def _create_subaccount(self, request: Request) -> Response:
+        raw = await request.body()
+        self._world.sync()
+        credits_ = self._charge(request, cost_of_operation("subaccount_create"))
+        if credits_.is_exceeded:
+            return rate_limited().response(credits_.headers())
+        try:
+            self._desk.create_subaccount(load_object(raw), raw)
+        except ApiError as error:
+            return error.response(credits_.headers())
+        return JSONResponse(success(None), headers=credits_.headers())
+
     def _has_key(self, request: Request) -> bool:
-        return self._desk.is_api_key(request.headers.get("pf-api-key"))
+        return self._desk.keys.is_api_key(request.headers.get("pf-api-key"))
 
     def _charge(self, request: Request, cost_tenths: int) -> Credits:
         key = request.headers.get("pf-api-key")
-        if key is not None and self._desk.is_api_key(key):
+        if key is not None and self._desk.keys.is_api_key(key):
             return self._credits.charge(f"key:{key}", cost_tenths, has_key=True)
         address = request.client.host if request.client else "local"
         return self._credits.charge(f"ip:{address}", cost_tenths, has_key=False)
@@ -218,6 +238,29 @@ class Rest:
         page = _page(request, points, lambda point: point.time_us)
         return _paged(page, [self._rows.funding_point(p) for p in page.items])
 
+    def _candles(self, request: Request) -> object:
+        return self._candle_rows(request, CandlePrice.LAST)
+
+    def _mark_candles(self, request: Request) -> object:
+        return self._candle_rows(request, CandlePrice.MARK)
+
+    def _candle_rows(self, request: Request, by: CandlePrice) -> object:
+        """Candles that overlap the span; an unknown symbol has none."""
+        word, start = request.query_params.get("interval"), _integer(request, "start_time", None)
+        if start is None:
+            raise ApiError(400, "Query deserialize error: missing field `start_time`")
+        length = interval_us(word)
+        end = _integer(request, "end_time", None)
+        until = self._world.now_us() // 1000 if end is None else end
+        check_span(start, until, length)
+        symbol = request.query_params.get("symbol")
+        spec = next((s for s in self._exchange.markets.values() if s.symbol == symbol), None)
+        if spec is None or word is None:
+            return success([])
+        since_us = span(start * 1000, length)[0]
+        found = self._exchange.candles(spec.instrument, length, by=by, since_us=since_us, until_us=until * 1000)
+        return success([candle_row(spec.symbol, word, c, is_mark=by is CandlePrice.MARK) for c in found])
+
     # --- accounts -------------------------------------------------------------------------------
     def _account(self, request: Request) -> object:
         row = self._rows.account(self._account_id(request), self._world.now_us())
@@ -236,6 +279,12 @@ class Rest:
             for instrument, leverage in account.leverage.items()
         ]
         return success({"auto_lend_disabled": None, "margin_settings": rows, "spot_settings": []})
+
+    def _balance_history(self, request: Request) -> object:
+        with_trades = request.query_params.get("include_trades") == "true"
+        rows = self._desk.owners.history(self._account_id(request), with_trades=with_trades)
+        page = _page(request, rows, lambda row: row.number)
+        return _paged(page, [row.render() for row in page.items])
 
     def _positions(self, request: Request) -> object:
         account_id = self._account_id(request)
@@ -260,7 +309,8 @@ class Rest:
 
     # --- orders ---------------------------------------------------------------------------------
     def _open_orders(self, request: Request) -> object:
-        orders = self._exchange.open_orders(self._account_id(request))
+        account_id = self._account_id(request)
+        orders = [*self._exchange.open_orders(account_id), *self._exchange.waiting_orders(account_id)]
         return success([self._rows.open_order(o) for o in orders], last_order_id=self._exchange.last_seq)
 
     def _past_orders(self, request: Request) -> object:

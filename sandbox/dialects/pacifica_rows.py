@@ -8,9 +8,11 @@ is net of the fill's own fee; `funding` and `payout` are signed, positive = rece
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+from sandbox.dialects.pacifica_stops import TRIGGER_TAG, TYPE_TAG
 from sandbox.events import Trade
 from sandbox.exchange import Exchange
 from sandbox.model import (
@@ -55,9 +57,10 @@ CAUSES = {
     FillCause.NORMAL: "normal",
     FillCause.LIQUIDATION: "market_liquidation",
     FillCause.BACKSTOP: "backstop_liquidation",
-    FillCause.ADL: "backstop_liquidation",
+    FillCause.ADL: "adl_liquidation",
     FillCause.BUST: "settlement",
 }
+BACKSTOP_WORD = CAUSES[FillCause.BACKSTOP]
 
 
 def plain(value: Decimal) -> str:
@@ -87,8 +90,16 @@ def side_word(side: Side) -> str:
 
 
 def order_type(order: Order) -> str:
-    """limit or market."""
+    """limit or market, or the kind of a trigger order (stop_limit, take_profit_market, ...)."""
+    word = order.tags.get(TYPE_TAG)
+    if word is not None and order.trigger is not None:
+        return word
     return "market" if order.kind is OrderKind.MARKET else "limit"
+
+
+def stop_price(order: Order) -> str | None:
+    """Trigger price as text; None for an order that never waited."""
+    return None if order.trigger is None else plain(order.trigger.price)
 
 
 def order_status(order: Order) -> str:
@@ -158,8 +169,14 @@ def event_type(liquidity: Liquidity) -> str:
 class Rows:
     """Renders one exchange's facts."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, *, names_adl: Callable[[], bool] = lambda: True) -> None:
+        """`names_adl`: whether deleveraging has a word of its own at present, or shares the backstop's."""
         self._exchange = exchange
+        self._names_adl = names_adl
+
+    def cause(self, cause: FillCause) -> str:
+        """Word of what made a fill happen."""
+        return CAUSES[cause] if cause is not FillCause.ADL or self._names_adl() else BACKSTOP_WORD
 
     def symbol(self, instrument: str) -> str:
         """The venue's name of a market."""
@@ -261,7 +278,7 @@ class Rows:
             "cross_mmr": money(summary.maintenance),
             "positions_count": len(exchange.positions(account_id)),
             "orders_count": len(exchange.open_orders(account_id)),
-            "stop_orders_count": 0,
+            "stop_orders_count": len(exchange.waiting_orders(account_id)),
             "spot_balances": [],
             "updated_at": ms(now_us),
         }
@@ -298,10 +315,10 @@ class Rows:
             "initial_amount": plain(order.quantity),
             "filled_amount": plain(order.filled),
             "cancelled_amount": plain(cancelled_quantity(order)),
-            "stop_price": None,
+            "stop_price": stop_price(order),
             "order_type": order_type(order),
             "stop_parent_order_id": None,
-            "trigger_price_type": None,
+            "trigger_price_type": order.tags.get(TRIGGER_TAG),
             "reduce_only": order.reduce_only,
             "created_at": ms(order.created_us),
             "updated_at": ms(order.updated_us),
@@ -320,7 +337,7 @@ class Rows:
             "filled_amount": plain(order.filled),
             "order_status": order_status(order),
             "order_type": order_type(order),
-            "stop_price": None,
+            "stop_price": stop_price(order),
             "stop_parent_order_id": None,
             "reduce_only": order.reduce_only,
             "reason": end_word(order.end_reason),
@@ -343,7 +360,7 @@ class Rows:
             "event_type": word,
             "order_type": order_type(order),
             "order_status": order_status(order),
-            "stop_price": None,
+            "stop_price": stop_price(order),
             "stop_parent_order_id": None,
             "reduce_only": order.reduce_only,
             "created_at": ms(order.updated_us),
@@ -365,7 +382,7 @@ class Rows:
                 "event_type": event_type(fill.liquidity),
                 "side": part.direction,
                 "created_at": ms(fill.time_us),
-                "cause": CAUSES[fill.cause],
+                "cause": self.cause(fill.cause),
             }
             for part in fill_parts(fill)
         ]

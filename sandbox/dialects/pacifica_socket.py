@@ -62,7 +62,7 @@ class Connection:
         self._in_flight = 0
         self._unheld = 0  # frames that go out without a further delay
         key = socket.headers.get("pf-api-key")
-        self._api_key = key if desk.is_api_key(key) else None
+        self._api_key = key if desk.keys.is_api_key(key) else None
 
     async def run(self) -> None:
         """Serve the connection until either side ends it."""

@@ -32,18 +32,21 @@ class Signer:
         self, operation: str, timestamp: int, *, account: str | None = None, expiry: int = 5000, **fields: object
     ) -> dict[str, object]:
         """Build a signed body; `account` given means that this key is the account's agent."""
-        message = {"type": operation, "timestamp": timestamp, "expiry_window": expiry, "data": fields}
-        text = json.dumps(message, sort_keys=True, separators=(",", ":"))
-        signature = base58.b58encode(self._key.sign(text.encode()).signature).decode()
         header: dict[str, object] = {
             "account": account or self.public,
-            "signature": signature,
+            "signature": self.signature(operation, timestamp, fields, expiry=expiry),
             "timestamp": timestamp,
             "expiry_window": expiry,
         }
         if account is not None:
             header["agent_wallet"] = self.public
         return header | fields
+
+    def signature(self, operation: str, timestamp: int, fields: dict[str, object], *, expiry: int = 5000) -> str:
+        """Sign an operation's fields."""
+        message = {"type": operation, "timestamp": timestamp, "expiry_window": expiry, "data": fields}
+        text = json.dumps(message, sort_keys=True, separators=(",", ":"))
+        return base58.b58encode(self._key.sign(text.encode()).signature).decode()
 
 
 class Twin:
