@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from connectors.clock import ClockOffset
 from core.account import Balance, Margin, Position
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Mark
@@ -205,6 +206,10 @@ class VenueClient(Protocol):
     def feed(self) -> VenueFeed:
         """The account's streams."""
 
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """The venue's clock minus ours as measured last, with its bound; None before the first measurement."""
+
     def wire_client_id(self, client_order_id: str) -> str:
         """Return the text under which the venue knows an order of ours (its own id format may be shorter)."""
 
@@ -228,6 +233,9 @@ class VenueClient(Protocol):
 
     async def server_time(self) -> datetime:
         """Read the venue's clock."""
+
+    async def measure_clock(self) -> ClockOffset:
+        """Measure the venue's clock anew; what is signed from here on follows it."""
 
     async def margin(self) -> Margin:
         """Read the account's equity, available and required margin."""

@@ -31,6 +31,7 @@ DOMAIN_VERSION = 1  # the text "1" is encoded as the integer, not as the charact
 # Keccak-256 of the type's text, cut to 250 bits. The domain's fields stand in this order: name, chainId, version.
 DOMAIN_TYPE = 0x98D1932052FC5137543DE5ED85B7A88555A4CD1FF5D5BFEDB62ED9B9A1F0DB
 ORDER_TYPE = 0xA56D5225B97B257C15AE2CB1CC0EA605381A886CD75463DB45FD2EF9FBC255
+MODIFY_ORDER_TYPE = 0x201789BB587C17B251FD38DAF43B14807010EA721C2929A8C2FC33BF15C2E2C
 REQUEST_TYPE = 0x186CDEF6B179923C411C13C11B8A825F12BF34203BDDA0A984DA9D6F2313C2
 
 SIGNED_AUTH_PATH = "/v1/auth"  # signed like this even where the URL goes on with the public key
@@ -154,7 +155,8 @@ class Signer:
         self._curve = curve
         domain = list_hash(curve, (DOMAIN_TYPE, DOMAIN_NAME, short_string(chain_id), DOMAIN_VERSION))
         self._account_state = _absorb(curve, 0, (MESSAGE_PREFIX, domain, key.account))
-        self._type_states = {type_hash: curve.pedersen(0, type_hash) for type_hash in (ORDER_TYPE, REQUEST_TYPE)}
+        kinds = (ORDER_TYPE, MODIFY_ORDER_TYPE, REQUEST_TYPE)
+        self._type_states = {type_hash: curve.pedersen(0, type_hash) for type_hash in kinds}
 
     def message_hash(self, type_hash: int, fields: tuple[int, ...]) -> int:
         """Hash one typed message of this account: H(prefix, domain, account, H(type, fields...))."""
@@ -166,17 +168,11 @@ class Signer:
 
     def order_hash(self, order: OrderFields) -> int:
         """Hash an order: timestamp in ms, BUY 1 and SELL 2, size and price times 10^8."""
-        return self.message_hash(
-            ORDER_TYPE,
-            (
-                order.timestamp_ms,
-                short_string(order.venue_symbol),
-                1 if order.side is Side.BUY else 2,
-                short_string(order.type),
-                quantums(order.size),
-                quantums(order.price),
-            ),
-        )
+        return self.message_hash(ORDER_TYPE, _felts(order))
+
+    def modification_hash(self, order: OrderFields, venue_order_id: str) -> int:
+        """Hash the change of an order: its new fields and, behind them, its id (digits alone are a number)."""
+        return self.message_hash(MODIFY_ORDER_TYPE, (*_felts(order), felt_of_id(venue_order_id)))
 
     def auth_hash(self, timestamp_s: int, expiration_s: int) -> int:
         """Hash the token request: method, path, empty body (0), and its validity in unix seconds."""
@@ -187,12 +183,34 @@ class Signer:
         """Return the signature text of an order; raise PrecisionRefused beyond eight decimals."""
         return self._sign(self.order_hash(order))
 
+    def sign_modification(self, order: OrderFields, venue_order_id: str) -> str:
+        """Return the signature text of an order's change; raise PrecisionRefused beyond eight decimals."""
+        return self._sign(self.modification_hash(order, venue_order_id))
+
     def sign_auth(self, timestamp_s: int, expiration_s: int) -> str:
         """Return the signature text of the token request."""
         return self._sign(self.auth_hash(timestamp_s, expiration_s))
 
     def _sign(self, message_hash: int) -> str:
         return signature_text(*self._curve.sign(self._key.private_key, message_hash))
+
+
+def _felts(order: OrderFields) -> tuple[int, ...]:
+    return (
+        order.timestamp_ms,
+        short_string(order.venue_symbol),
+        1 if order.side is Side.BUY else 2,
+        short_string(order.type),
+        quantums(order.size),
+        quantums(order.price),
+    )
+
+
+def felt_of_id(venue_order_id: str) -> int:
+    """Encode an order id: digits alone are a number, anything else a short string."""
+    if venue_order_id.isascii() and venue_order_id.isdigit() and len(venue_order_id) <= 75:
+        return int(venue_order_id)
+    return short_string(venue_order_id)
 
 
 def list_hash(curve: StarkCurve, elements: tuple[int, ...]) -> int:

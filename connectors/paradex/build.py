@@ -6,7 +6,7 @@ Source: docs.paradex.trade, API reference (orders, account, markets) and "Self t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import quote
@@ -15,16 +15,20 @@ from connectors.paradex.auth import OrderFields, StarkKey
 from core.errors import VenueRejected
 from core.instrument import Market, Venue
 from core.numbers import canonical
-from core.order import OrderIntent, OrderType, Side, TimeInForce
+from core.order import OrderIntent, OrderType, Side, TimeInForce, TriggerIntent, TriggerKind
 
 RECV_WINDOW_MS_MIN = 10
 RECV_WINDOW_MS_MAX = 300_000
 AUTH_SIGNATURE_LIFE_S = 300
+BATCH_MAX = 10  # the reference says 10, a release note 50: the smaller one is good under both
 BOOK_DEPTH = 50
 PAGE_SIZE = 500
 
 # Of EXPIRE_MAKER, EXPIRE_TAKER and EXPIRE_BOTH the last leaves neither of two own orders that would meet.
 SELF_TRADE_PREVENTION = "EXPIRE_BOTH"
+
+LIMIT = "LIMIT"
+TRIGGER_TYPES = {TriggerKind.STOP_LOSS: "STOP_LOSS_LIMIT", TriggerKind.TAKE_PROFIT: "TAKE_PROFIT_LIMIT"}
 
 _SIDES = {Side.BUY: "BUY", Side.SELL: "SELL"}
 _INSTRUCTIONS = {TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.POST_ONLY: "POST_ONLY"}
@@ -73,7 +77,7 @@ def recv_window_ms(valid_until: datetime, now: datetime) -> int | None:
     return None if left < RECV_WINDOW_MS_MIN else min(left, RECV_WINDOW_MS_MAX)
 
 
-def order_fields(intent: OrderIntent, market: Market, timestamp_ms: int) -> OrderFields:
+def order_fields(intent: OrderIntent, market: Market, timestamp_ms: int, kind: str = LIMIT) -> OrderFields:
     """Return what gets signed. Every order is a LIMIT at intent.price: a market order is one that is IOC.
 
     The venue's own MARKET type carries no price, only an account-wide slippage setting, so it bounds nothing here.
@@ -82,30 +86,64 @@ def order_fields(intent: OrderIntent, market: Market, timestamp_ms: int) -> Orde
         timestamp_ms=timestamp_ms,
         venue_symbol=market.venue_symbol,
         side=intent.side,
-        type="LIMIT",
+        type=kind,
         size=intent.quantity,
         price=intent.price,
     )
 
 
-def order_body(intent: OrderIntent, fields: OrderFields, signature: str, window_ms: int) -> bytes:
+def cannot_say(intent: OrderIntent) -> str | None:
+    """Return why the venue has no words for an order, None where it has: its instructions know no fill-or-kill."""
+    if intent.time_in_force is TimeInForce.FOK:
+        return f"paradex has no fill-or-kill; nothing else was sent in its place ({intent.client_order_id})"
+    return None
+
+
+def order_body(intent: OrderIntent, fields: OrderFields, signature: str, window_ms: int) -> dict[str, object]:
     """Return the body of POST /orders around the signed fields."""
     instruction = "IOC" if intent.type is OrderType.MARKET else _INSTRUCTIONS[intent.time_in_force]
     body: dict[str, object] = {
+        **_signed(fields, signature),
+        "instruction": instruction,
+        "stp": SELF_TRADE_PREVENTION,
+        "client_id": intent.client_order_id,
+        "recv_window": window_ms,
+    }
+    if intent.reduce_only:
+        body["flags"] = ["REDUCE_ONLY"]
+    return body
+
+
+def trigger_body(trigger: TriggerIntent, fields: OrderFields, signature: str, window_ms: int) -> dict[str, object]:
+    """Return the body of POST /orders for an order that waits for a price."""
+    body = order_body(trigger.order, fields, signature, window_ms)
+    return {**body, "trigger_price": canonical(trigger.trigger_price)}
+
+
+def modification_body(venue_order_id: str, fields: OrderFields, signature: str) -> dict[str, object]:
+    """Return the body of PUT /orders/{id}; size is the new total. What is not in it stays as it was."""
+    return {"id": venue_order_id, **_signed(fields, signature)}
+
+
+def cancel_batch_body(venue_order_ids: Sequence[str], client_order_ids: Sequence[str]) -> dict[str, object]:
+    """Return the body of DELETE /orders/batch."""
+    return {"order_ids": list(venue_order_ids), "client_order_ids": list(client_order_ids)}
+
+
+def _signed(fields: OrderFields, signature: str) -> dict[str, object]:
+    return {
         "market": fields.venue_symbol,
         "side": _SIDES[fields.side],
         "type": fields.type,
         "size": canonical(fields.size),
         "price": canonical(fields.price),
-        "instruction": instruction,
-        "stp": SELF_TRADE_PREVENTION,
-        "client_id": intent.client_order_id,
-        "recv_window": window_ms,
         "signature_timestamp": fields.timestamp_ms,
         "signature": signature,
     }
-    if intent.reduce_only:
-        body["flags"] = ["REDUCE_ONLY"]
+
+
+def encoded(body: object) -> bytes:
+    """Write a body as compact JSON."""
     return json.dumps(body, separators=(",", ":")).encode()
 
 
@@ -150,5 +188,6 @@ def mark_channel(market: Market) -> str:
     return f"markets_summary.{market.venue_symbol}"
 
 
-ORDERS_CHANNEL = "orders.ALL"
-FILLS_CHANNEL = "fills.ALL"
+PRIVATE_CHANNELS = (
+    "orders.ALL", "fills.ALL", "positions", "account", "balance_events", "funding_payments.ALL", "tradebusts",
+)  # fmt: skip

@@ -32,7 +32,12 @@ CAPABILITIES: Capabilities = whole(
         Capability.BEST_BID_ASK: Entry(
             _WORKS, _page("WebSocket, order_book"), "", "first level of the streamed book; channel bbo is not used"
         ),
-        Capability.TRADES: Entry(_NOT_YET, _page("API 1.132.1, Trade tape"), "1000 rows a page"),
+        Capability.TRADES: Entry(
+            _WORKS,
+            _page("API 1.132.1, Trade tape; WebSocket, trades.{market}"),
+            "1000 rows a page",
+            "before binary version 2 a streamed trade has only the low 64 bits of its id",
+        ),
         Capability.MARK_INDEX: Entry(
             _WORKS, _page("API 1.132.1, Market summary"), "", "the index is underlying_price; speaks on change only"
         ),
@@ -40,19 +45,26 @@ CAPABILITIES: Capabilities = whole(
             _WORKS, _page("Funding mechanism"), "", "accrues without pause; the rate is for the market's own period"
         ),
         Capability.FUNDING_HISTORY: Entry(
-            _NOT_YET, _page("API 1.132.1, Funding data"), "5000 rows a page", "rows are seconds: never to be summed"
+            _WORKS, _page("API 1.132.1, Funding data"), "5000 rows a page", "rows are seconds: never to be summed"
         ),
         Capability.CANDLES: Entry(_NOT_YET, _page("API 1.132.1, OHLCV"), "public 1500 requests a minute"),
-        Capability.STATS_24H: Entry(_NOT_YET, _page("API 1.132.1, Market summary")),
-        Capability.OPEN_INTEREST: Entry(_NOT_YET, _page("API 1.132.1, Market summary")),
+        Capability.STATS_24H: Entry(
+            _WORKS, _page("API 1.132.1, Market summary"), "", "turnover in USD and change; no base volume, high or low"
+        ),
+        Capability.OPEN_INTEREST: Entry(_WORKS, _page("API 1.132.1, Market summary"), "", "in base units"),
         Capability.SYSTEM_STATUS: Entry(
-            _NOT_YET,
+            _WORKS,
             _page("API 1.132.1, System state"),
             "",
             "ok, maintenance, cancel_only, post_only; on weekdays about 15 min from 04:30 UTC",
         ),
         Capability.SERVER_TIME: Entry(_WORKS, _page("API 1.132.1, System time"), "milliseconds"),
-        Capability.CLOCK_OFFSET: Entry(_NOT_YET, _page("API 1.132.1, System time")),
+        Capability.CLOCK_OFFSET: Entry(
+            _WORKS,
+            _page("API 1.132.1, System time"),
+            "milliseconds",
+            "measured with every new token; signatures follow the bound's earlier end",
+        ),
         Capability.LIMIT_GTC: Entry(
             _WORKS, _page("API 1.132.1, Create order"), "100 open orders a market", "201 means queued, not accepted"
         ),
@@ -61,7 +73,10 @@ CAPABILITIES: Capabilities = whole(
             _WORKS, _page("API 1.132.1, Create order"), "", "one that would cross is queued, then closed with a reason"
         ),
         Capability.FOK: Entry(
-            _NEVER, _page("API 1.132.1, Create order"), "", "instruction is GTC, IOC, POST_ONLY or RPI"
+            _NEVER,
+            _page("API 1.132.1, Create order"),
+            "",
+            "instruction is GTC, IOC, POST_ONLY or RPI; such an order is not sent",
         ),
         Capability.MARKET_BOUNDED: Entry(
             _WORKS,
@@ -76,11 +91,19 @@ CAPABILITIES: Capabilities = whole(
             _WORKS, _page("API 1.132.1, Create order"), "", "a flag outside the signature; ended, never shrunk"
         ),
         Capability.BATCH_PLACE: Entry(
-            _NOT_YET, _page("API 1.132.1, Create batch"), "10 by the reference, 50 elsewhere", "one rate unit a batch"
+            _WORKS,
+            _page("API 1.132.1, Create batch"),
+            "10 by the reference, 50 elsewhere; one rate unit a batch",
+            "refusals do not name their order: orders refused together carry all the texts",
         ),
-        Capability.BATCH_CANCEL: Entry(_NOT_YET, _page("API 1.132.1, Cancel batch"), "", "a DELETE with a body"),
+        Capability.BATCH_CANCEL: Entry(
+            _WORKS, _page("API 1.132.1, Cancel batch"), "10 a batch", "a DELETE with a body; queued, not cancelled"
+        ),
         Capability.EDIT: Entry(
-            _NOT_YET, _page("API 1.132.1, Modify order"), "", "signed as its own type; keeps the venue id"
+            _WORKS,
+            _page("API 1.132.1, Modify order"),
+            "",
+            "price and total quantity; keeps both ids; has no window, so a late one may still be taken",
         ),
         Capability.CANCEL_BY_EITHER_ID: Entry(
             _WORKS, _page("API 1.132.1, Cancel order"), "800/s or 17 250/min", "204 means queued; a fill may cross it"
@@ -92,12 +115,24 @@ CAPABILITIES: Capabilities = whole(
         Capability.UNIQUE_CLIENT_ID: Entry(
             _WORKS, _page("API 1.132.1, error DUPLICATED_CLIENT_ID"), "64 characters", "closed orders: not documented"
         ),
-        Capability.ORDER_VALIDITY: Entry(_WORKS, _page("API 1.132.1, Create order")),
-        Capability.LEVERAGE_MARGIN_MODE: Entry(_NOT_YET, _page("API 1.132.1, Set margin configuration")),
+        Capability.ORDER_VALIDITY: Entry(
+            _WORKS,
+            _page("API 1.132.1, Create order, recv_window"),
+            "10 ms to 300 s",
+            "counted from the signed time, by the venue's clock",
+        ),
+        Capability.LEVERAGE_MARGIN_MODE: Entry(
+            _WORKS,
+            _page("API 1.132.1, Set margin configuration"),
+            "whole numbers",
+            "isolated margin was switched off in November 2025: the venue may refuse it",
+        ),
         Capability.SELF_TRADE_PREVENTION: Entry(
             _WORKS, _page("API 1.132.1, Create order, stp"), "", "EXPIRE_BOTH: neither of two own orders stays"
         ),
-        Capability.BALANCES: Entry(_NOT_YET, _page("API 1.132.1, List balances"), "", "margin() has the USDC total"),
+        Capability.BALANCES: Entry(
+            _WORKS, _page("API 1.132.1, List balances"), "", "what margin holds is told for the account as a whole"
+        ),
         Capability.MARGIN: Entry(_WORKS, _page("API 1.132.1, Get account")),
         Capability.POSITIONS: Entry(
             _WORKS, _page("API 1.132.1, List open positions"), "", "unrealised profit includes running funding"
@@ -105,7 +140,7 @@ CAPABILITIES: Capabilities = whole(
         Capability.LIQUIDATION_PRICE: Entry(_WORKS, _page("API 1.132.1, List open positions"), "", "may be empty"),
         Capability.OPEN_ORDERS: Entry(_WORKS, _page("API 1.132.1, Get open orders")),
         Capability.ORDER_HISTORY: Entry(
-            _NOT_YET, _page("API 1.132.1, Order history"), "5000 rows a page", "read inside order(), not as a list"
+            _WORKS, _page("API 1.132.1, Order history"), "5000 rows a page", "open orders stand in the same list"
         ),
         Capability.FILLS: Entry(
             _WORKS, _page("API 1.132.1, List fills"), "5000 rows a page", "side is taken from the own order"
@@ -114,21 +149,23 @@ CAPABILITIES: Capabilities = whole(
             _WORKS, _page("Funding mechanism"), "", "booked only when a position changes, not by the hour"
         ),
         Capability.TRANSFERS: Entry(_NOT_YET, _page("API 1.132.1, List transfers")),
-        Capability.SUBACCOUNTS: Entry(_NOT_YET, _page("API 1.132.1, List subaccounts")),
+        Capability.SUBACCOUNTS: Entry(
+            _WORKS, _page("API 1.132.1, List subaccounts; Account info"), "", "the main account comes from account info"
+        ),
         Capability.ACCOUNT_STATUS: Entry(
             _WORKS, _page("API 1.132.1, Get account"), "", "anything but ACTIVE counts as not active"
         ),
         Capability.FEE_TIER: Entry(
-            _NOT_YET,
+            _WORKS,
             _page("API 1.132.1, Account info"),
             "",
-            "the rates as charged are on every market; the tier's name is not offered",
+            "rates as charged; the tier is that of orders by API (pro), its shape is not documented",
         ),
         Capability.RATE_QUOTA: Entry(
-            _NOT_YET,
+            _WORKS,
             _page("Rate limits"),
             "private reads 120/s or 600/min an account; all private 1500/min an address",
-            "answers carry X-RateLimit headers",
+            "read from X-RateLimit headers, the tightest budget of the last answer",
         ),
         Capability.WITHDRAWALS: Entry(
             _NEVER, _page("Withdrawals"), "", "this system never moves money off a venue; here it is a chain call"
@@ -138,11 +175,21 @@ CAPABILITIES: Capabilities = whole(
         ),
         Capability.PRIVATE_ORDERS: Entry(_WORKS, _page("WebSocket, orders.{market}"), "", "changes only, no snapshot"),
         Capability.PRIVATE_FILLS: Entry(_WORKS, _page("WebSocket, fills.{market}"), "", "changes only, no snapshot"),
-        Capability.PRIVATE_POSITIONS: Entry(_NOT_YET, _page("WebSocket, positions")),
-        Capability.PRIVATE_ACCOUNT: Entry(_NOT_YET, _page("WebSocket, account; balance_events")),
-        Capability.PRIVATE_FUNDING: Entry(_NOT_YET, _page("WebSocket, funding_payments.{market}")),
+        Capability.PRIVATE_POSITIONS: Entry(_WORKS, _page("WebSocket, positions"), "", "changes only, no snapshot"),
+        Capability.PRIVATE_ACCOUNT: Entry(
+            _WORKS,
+            _page("WebSocket, account; balance_events"),
+            "",
+            "balances come with executions, margin as it changes",
+        ),
+        Capability.PRIVATE_FUNDING: Entry(
+            _WORKS, _page("WebSocket, funding_payments.{market}"), "", "only when a position changes"
+        ),
         Capability.TRADEBUSTS: Entry(
-            _NOT_YET, _page("Tradebusts"), "", "a match may be undone on chain: positions are compared meanwhile"
+            _WORKS,
+            _page("Tradebusts"),
+            "",
+            "names the fill and no market: one never seen by this client has an empty symbol",
         ),
         Capability.FORCED_TRADES: Entry(
             _NOT_YET, _page("API 1.132.1, List fills"), "", "their fills are read; fill_type is not passed on"

@@ -11,28 +11,36 @@ from datetime import datetime
 
 import httpx
 
+from connectors.clock import ClockOffset
 from connectors.http import Answer
 from connectors.paradex import build, outcomes, parse
 from connectors.paradex.auth import StarkCurve, StarkKey, best_curve
 from connectors.paradex.capabilities import CAPABILITIES
-from connectors.paradex.feed import FeedNeeds, ParadexFeed
+from connectors.paradex.desk import ParadexDesk
+from connectors.paradex.executions import Executions
+from connectors.paradex.feed import ParadexFeed
+from connectors.paradex.feed_needs import FeedNeeds
+from connectors.paradex.market_data import ParadexMarketData
+from connectors.paradex.order_writer import OrderWriter
 from connectors.paradex.own_sides import OwnSides
+from connectors.paradex.records import ParadexRecords
 from connectors.paradex.rest import ParadexRest
+from connectors.paradex.tape import ParadexTape
 from connectors.paradex.wire import (
     AccountRow,
     BookBody,
     FillRow,
     FundingPaymentRow,
     OrderRow,
-    SummaryRow,
     read_json,
     shaped,
     violation,
 )
 from connectors.settings import Endpoints, Outside, ParadexKeys, Timeouts
+from connectors.surface import VenueDesk, VenueMarketData, VenueRecords, VenueTape
 from connectors.venue import Accepted, CancelOutcome, NotFound, NotSent, PlaceOutcome, VenueFeed
 from core.account import Margin, Position
-from core.errors import VenueError, VenueUnavailable
+from core.errors import VenueError
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Mark
 from core.order import Fill, OrderIntent, OrderReport, OrderStatus
@@ -67,9 +75,11 @@ class ParadexClient:
         self._key = StarkKey.of(keys)
         self._outside = outside
         self._rest = ParadexRest(
-            self._key, endpoints, outside, timeouts, curve=curve or best_curve(), transport=transport
+            account_id, self._key, endpoints, outside, timeouts, curve=curve or best_curve(), transport=transport
         )
         self._sides = OwnSides()
+        self._writer = OrderWriter(self._rest, self._sides, outside)
+        self._executions = Executions()
         self._listing: build.Listing | None = None
         needs = FeedNeeds(
             account_id=account_id,
@@ -78,8 +88,15 @@ class ParadexClient:
             sides=self._sides,
             learn_sides=self._learn_sides,
             read_mark=self.mark,
+            executions=self._executions,
         )
         self.feed: VenueFeed = ParadexFeed(needs, endpoints, outside, timeouts)
+        listing = self._require_listing
+        self._facts = ParadexMarketData(self._rest, listing, outside)
+        self.market_data: VenueMarketData = self._facts
+        self.records: VenueRecords = ParadexRecords(account_id, self._key.account, self._rest, listing, outside)
+        self.desk: VenueDesk = ParadexDesk(account_id, self._rest, self._writer, listing, outside)
+        self.tape: VenueTape = ParadexTape(listing, endpoints, outside, timeouts)
 
     async def connect(self) -> None:
         """Learn chain and clock, get a token and keep it fresh, read markets and fees.
@@ -91,6 +108,7 @@ class ParadexClient:
 
     async def aclose(self) -> None:
         """Close streams, token renewal and connections; safe to call twice."""
+        await self.tape.aclose()
         await self.feed.aclose()
         await self._rest.aclose()
 
@@ -119,17 +137,26 @@ class ParadexClient:
 
     async def mark(self, symbol: str) -> Mark:
         """Read mark and underlying price once."""
-        row = await self._summary(self._market(symbol))
+        row = await self._facts.summary(self._market(symbol))
         return parse.mark(row, symbol, self._outside.clock())
 
     async def funding_rate(self, symbol: str) -> FundingRate:
         """Read the running rate, a fraction per the market's own period."""
         market = self._market(symbol)
-        return parse.funding_rate(await self._summary(market), market, self._outside.clock())
+        return parse.funding_rate(await self._facts.summary(market), market, self._outside.clock())
 
     async def server_time(self) -> datetime:
-        """Read the venue's clock, and set ours to it: never ahead, so that no timestamp lies in its future."""
+        """Read the venue's clock."""
         return await self._rest.server_time()
+
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """The venue's clock minus ours as measured last (with every new token); None before connect()."""
+        return self._rest.clock_offset
+
+    async def measure_clock(self) -> ClockOffset:
+        """Measure the venue's clock anew; signatures follow it, by the bound's earlier end."""
+        return await self._rest.measure_clock()
 
     # --- account -------------------------------------------------------------------------------------------------
 
@@ -152,9 +179,10 @@ class ParadexClient:
         await self._learn_makers(rows, market)
         received, listing = self._outside.clock(), self._require_listing()
         sides = [self._sides.of(row.client_id, row.order_id) for row in rows]
-        read = (
+        read = [
             parse.fill(row, self.account_id, listing, side, received) for row, side in zip(rows, sides, strict=True)
-        )
+        ]
+        self._executions.remember((row.id, fill) for row, fill in zip(rows, read, strict=True))
         once = {fill.trade_id: fill for fill in read if fill.venue_time >= _floor_ms(since)}
         return tuple(sorted(once.values(), key=lambda fill: (fill.venue_time, fill.trade_id)))
 
@@ -193,13 +221,10 @@ class ParadexClient:
             token = await self._rest.permit()
         except VenueError as failure:
             return NotSent(failure.message)
-        window_ms = build.recv_window_ms(intent.valid_until, self._outside.clock())
-        if window_ms is None:
-            return NotSent(f"paradex: the order's time was up before it could be sent ({intent.client_order_id})")
-        fields = build.order_fields(intent, market, self._rest.next_timestamp_ms())
-        content = build.order_body(intent, fields, await self._rest.sign(fields), window_ms)
-        self._sides.remember(intent.side, intent.client_order_id)
-        answer = await self._rest.post_order(content, token)
+        body = await self._writer.order(intent, market)
+        if isinstance(body, NotSent):
+            return body
+        answer = await self._rest.send("POST", "/v1/orders", build.encoded(body), token)
         if not isinstance(answer, Answer):
             return answer
         outcome = outcomes.place_outcome(answer, self.account_id, self._require_listing(), intent.client_order_id)
@@ -240,8 +265,8 @@ class ParadexClient:
         return parse.order_report(row, self.account_id, self._require_listing(), self._outside.clock())
 
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
-        """Read the account's resting orders of one market."""
-        rows = await self._resting(self._market(symbol))
+        """Read the account's resting orders of one market; those that wait for a trigger are the desk's."""
+        rows = [row for row in await self._resting(self._market(symbol)) if row.status != parse.WAITING]
         listing, received = self._require_listing(), self._outside.clock()
         reports = (parse.order_report(row, self.account_id, listing, received) for row in rows)
         return tuple(report for report in reports if report.status is OrderStatus.ACCEPTED)
@@ -293,14 +318,6 @@ class ParadexClient:
         for raw in await self._rest.results("/v1/orders", "open orders"):
             row = shaped(OrderRow, raw, "open order")
             self._sides.remember(parse.side_of(row.side), row.id, row.client_id)
-
-    async def _summary(self, market: Market) -> SummaryRow:
-        rows = await self._rest.results("/v1/markets/summary", "summary", {"market": market.venue_symbol}, public=True)
-        summaries = [shaped(SummaryRow, raw, "summary") for raw in rows]
-        for row in summaries:
-            if row.symbol == market.venue_symbol:
-                return row
-        raise VenueUnavailable(f"paradex: there is no summary of {market.venue_symbol}", venue=str(Venue.PARADEX))
 
     # --- state ---------------------------------------------------------------------------------------------------
 

@@ -2,51 +2,32 @@
 
 The public socket asks for JSON or, where Endpoints.binary_version is set, for binary frames; on every socket a text
 frame is JSON-RPC and a binary one SBE (sbe.py). docs.paradex.trade, WebSocket API: channels order_book.*.deltas
-(first the whole book, then changes whose seq_no grows by one; after a gap one subscribes anew), markets_summary.*,
-orders.*, fills.*; the venue pings by itself, private channels send changes only.
+(first the whole book, then changes whose seq_no grows by one; after a gap one subscribes anew), markets_summary.*;
+the venue pings by itself. The account's own channels are read in private_stream.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from connectors.paradex import build, parse, sbe
 from connectors.paradex.book import LiveBook
+from connectors.paradex.calls import Calls
 from connectors.paradex.encoding import Negotiation
-from connectors.paradex.own_sides import OwnSides
-from connectors.paradex.tokens import TokenKeeper
-from connectors.paradex.wire import BookFrame, FillRow, OrderRow, RpcFrame, SummaryRow, rpc_frame, shaped, violation
+from connectors.paradex.feed_needs import FeedNeeds
+from connectors.paradex.private_stream import PrivateStream
+from connectors.paradex.wire import BookFrame, SummaryRow, rpc_frame, shaped
 from connectors.settings import Endpoints, Outside, Timeouts
 from connectors.stream import EventQueue, Send, Stream, StreamSettings
-from connectors.venue import FeedEvent, FeedHealth, FillUpdate, OrderUpdate
-from core.errors import AuthenticationFailed, VenueError, VenueRejected
+from connectors.venue import FeedEvent, FeedHealth
+from core.errors import VenueError
 from core.instrument import Venue
 from core.market import Book, Mark
 
 log = logging.getLogger(__name__)
-
-_AUTH_CODES = frozenset({40110, 40111, 40112, 40300})
-
-
-@dataclass(frozen=True, slots=True)
-class FeedNeeds:
-    """What the feed takes from its client: the markets, the token, known sides, and two reads by REST.
-
-    learn_sides remembers the sides of resting orders; read_mark gives a mark before the stream's first one.
-    """
-
-    account_id: str
-    listing: Callable[[], build.Listing]
-    tokens: TokenKeeper
-    sides: OwnSides
-    learn_sides: Callable[[], Awaitable[None]]
-    read_mark: Callable[[str], Awaitable[Mark]]
 
 
 class ParadexFeed:
@@ -56,7 +37,7 @@ class ParadexFeed:
         self._needs = needs
         self._events = EventQueue(outside)
         self._books = _BookStream(outside, timeouts, needs, self._renew_public)
-        self._orders = _OrderStream(outside, needs, self._events)
+        self._orders = PrivateStream(outside, needs, self._events)
         settings = StreamSettings.of(timeouts)
         negotiation = Negotiation(endpoints.ws_url, endpoints.binary_version)
         self._public = Stream(
@@ -125,6 +106,7 @@ class ParadexFeed:
             last_message_at=max(seen, default=None),
             reconnects=self._public.reconnects + self._private.reconnects,
             gaps=self._books.gaps,
+            last_heard={**self._books.heard, **self._orders.heard},
         )
 
     async def _first_mark(self, symbol: str) -> None:
@@ -134,48 +116,6 @@ class ParadexFeed:
 
     async def _renew_public(self, reason: str) -> None:
         await self._public.renew(reason)
-
-
-class _Calls:
-    """JSON-RPC calls on one connection: answers find their caller by id."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Future[None]] = {}
-
-    async def call(self, method: str, params: Mapping[str, Any]) -> None:
-        """Call and wait for the answer; raise AuthenticationFailed or VenueRejected when it is an error."""
-        number = next(self._ids)
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = answered
-        try:
-            await self._send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": number}))
-            await answered
-        finally:
-            self._waiting.pop(number, None)
-
-    async def subscribe(self, *channels: str) -> None:
-        """Subscribe channels; return when each is confirmed."""
-        for channel in channels:
-            await self.call("subscribe", {"channel": channel})
-
-    def answer(self, frame: RpcFrame) -> None:
-        """Hand an answer to whoever waits for it; one that nobody waits for is passed over."""
-        waiting = self._waiting.get(frame.id) if frame.id is not None else None
-        if waiting is None or waiting.done():
-            return
-        if frame.error is None:
-            waiting.set_result(None)
-            return
-        kind = AuthenticationFailed if frame.error.code in _AUTH_CODES else VenueRejected
-        text = f"paradex: the stream answered {frame.error.code} {frame.error.message[:200]}"
-        waiting.set_exception(kind(text, venue="paradex"))
-
-    def give_up(self) -> None:
-        """End every call: the connection is gone."""
-        for waiting in self._waiting.values():
-            waiting.cancel()
 
 
 class _BookStream:
@@ -188,11 +128,12 @@ class _BookStream:
         self._timeouts = timeouts
         self._needs = needs
         self._renew = renew
-        self._calls: _Calls | None = None
+        self._calls: Calls | None = None
         self._books: dict[str, LiveBook] = {}
         self._proven = asyncio.Event()
         self._repairs: dict[str, asyncio.Task[None]] = {}
         self.marks: dict[str, Mark] = {}
+        self.heard: dict[str, datetime] = {}
         self.gaps = 0
 
     def follow(self, symbols: Sequence[str]) -> None:
@@ -207,7 +148,7 @@ class _BookStream:
 
     async def opened(self, send: Send) -> None:
         """Subscribe everything; return when every book is whole."""
-        self._calls = _Calls(send)
+        self._calls = Calls(send)
         for symbol in self._books:
             market = self._needs.listing().market(symbol)
             await self._calls.subscribe(build.book_channel(market), build.mark_channel(market))
@@ -258,6 +199,7 @@ class _BookStream:
             self._mark_frame(sbe.summary_row(event))
 
     def _book_frame(self, frame: BookFrame) -> None:
+        self.heard["order_book"] = self._outside.clock()
         symbol = self._needs.listing().symbol_of(frame.market)
         book = self._books.get(symbol)
         if book is None:
@@ -271,6 +213,7 @@ class _BookStream:
             self._repairs[symbol] = asyncio.create_task(self._repair(symbol), name=f"paradex-book-{symbol}")
 
     def _mark_frame(self, row: SummaryRow) -> None:
+        self.heard["markets_summary"] = self._outside.clock()
         symbol = self._needs.listing().symbol_of(row.symbol)
         if row.mark_price is None:
             self.marks.pop(symbol, None)
@@ -298,65 +241,3 @@ class _BookStream:
         while not all(self._books[symbol].is_proven for symbol in symbols):
             self._proven.clear()
             await self._proven.wait()
-
-
-class _OrderStream:
-    """The private socket's part: own orders and fills become events."""
-
-    def __init__(self, outside: Outside, needs: FeedNeeds, events: EventQueue) -> None:
-        self._outside = outside
-        self._needs = needs
-        self._events = events
-        self._calls: _Calls | None = None
-
-    async def opened(self, send: Send) -> None:
-        """Authenticate (once more with a new token when the first is refused), then subscribe."""
-        self._calls = _Calls(send)
-        token = await self._needs.tokens.current()
-        try:
-            await self._calls.call("auth", {"bearer": token})
-        except AuthenticationFailed:
-            token = await self._needs.tokens.renewed(token)
-            await self._calls.call("auth", {"bearer": token})
-        await self._calls.subscribe(build.ORDERS_CHANNEL, build.FILLS_CHANNEL)
-
-    def received(self, frame: str | bytes) -> None:
-        """Turn a notification into an event.
-
-        Own orders and fills are documented as JSON on every socket. Passing over a binary one would lose a fill in
-        silence, so it ends the connection.
-        """
-        if isinstance(frame, bytes):
-            if sbe.header(frame).is_private:
-                raise violation("own orders and fills came as binary frames, which are documented as JSON")
-            return
-        message = rpc_frame(frame)
-        if message.params is None:
-            if self._calls is not None:
-                self._calls.answer(message)
-            return
-        topic = message.params.channel.split(".", 1)[0]
-        if topic == "orders":
-            self._order(shaped(OrderRow, message.params.data, "order event"))
-        elif topic == "fills":
-            self._fill(shaped(FillRow, message.params.data, "fill event"))
-
-    def lost(self) -> None:
-        """End calls that nobody will answer."""
-        if self._calls is not None:
-            self._calls.give_up()
-            self._calls = None
-
-    def heartbeat(self) -> None:
-        """Beat with a WebSocket ping."""
-        return
-
-    def _order(self, row: OrderRow) -> None:
-        report = parse.order_report(row, self._needs.account_id, self._needs.listing(), self._outside.clock())
-        self._needs.sides.remember(parse.side_of(row.side), row.id, row.client_id)
-        self._events.put(OrderUpdate(report))
-
-    def _fill(self, row: FillRow) -> None:
-        side = self._needs.sides.of(row.client_id, row.order_id)
-        received = self._outside.clock()
-        self._events.put(FillUpdate(parse.fill(row, self._needs.account_id, self._needs.listing(), side, received)))

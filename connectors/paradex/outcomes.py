@@ -69,11 +69,21 @@ def place_outcome(answer: Answer, account_id: str, listing: Listing, client_orde
         return Rejected(text, code="RATE_LIMITED")
     if answer.status == 401:
         return Rejected(text, code="AUTH")
-    if not 400 <= answer.status < 500 or answer.status == 408 or refusal.error in _INCONCLUSIVE | {""}:
-        return Unknown(f"paradex answered {text} to an order; that proves nothing")
     if refusal.error == _DUPLICATE:
         return Unknown(f"paradex answered {text}: an order with this client order id exists; ask for it")
-    return Rejected(text, code="AUTH" if refusal.error in _IDENTITY else refusal.error)
+    if not 400 <= answer.status < 500 or answer.status == 408 or not is_conclusive(refusal.error):
+        return Unknown(f"paradex answered {text} to an order; that proves nothing")
+    return Rejected(text, code=rejection_code(refusal.error))
+
+
+def is_conclusive(code: str) -> bool:
+    """True for a code that proves an order was not taken. A duplicate's order exists, so it proves the contrary."""
+    return code not in _INCONCLUSIVE | {"", _DUPLICATE}
+
+
+def rejection_code(code: str) -> str:
+    """Return the code a rejection carries: AUTH for all that are about who asks."""
+    return "AUTH" if code in _IDENTITY else code
 
 
 def cancel_outcome(answer: Answer) -> CancelOutcome:

@@ -33,7 +33,7 @@ from core.account import Margin, Position
 from core.errors import ProtocolViolation
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Level, Mark
-from core.order import Fill, Liquidity, OrderReport, OrderStatus, Side
+from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Side
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,8 @@ _TEXT_MAX = 300
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
-_OPEN = frozenset({"NEW", "OPEN", "UNTRIGGERED"})
+WAITING = "UNTRIGGERED"
+_OPEN = frozenset({"NEW", "OPEN", WAITING})
 
 # A closed order's reason. Everything not named here (USER_CANCELED, SELF_TRADE, MMP_..., new ones) is a cancel.
 _EXPIRED = frozenset({"REMAINING_IOC_CANCEL", "EMPTY_MARKET", "EXPIRED", "TIMEOUT"})
@@ -56,6 +57,18 @@ _REFUSED = frozenset(
         "ASSET_UNAVAILABLE", "ASSET_EXPIRED", "UNEXPECTED_FAILURE",
     }
 )  # fmt: skip
+
+
+# There is no deleveraging here: what liquidation leaves over is socialised (Risk, "Socialized losses").
+_CAUSES = {
+    "": FillCause.TRADE,
+    "FILL": FillCause.TRADE,
+    "RPI": FillCause.TRADE,
+    "BLOCK_TRADE": FillCause.TRADE,
+    "LIQUIDATION": FillCause.LIQUIDATION,
+    "UNWIND_TRANSFER": FillCause.BACKSTOP,
+    "SETTLE_MARKET": FillCause.SETTLEMENT,
+}
 
 
 def moment(millis: int) -> datetime:
@@ -137,7 +150,16 @@ def fill(row: FillRow, account_id: str, listing: Listing, own_side: Side | None,
         liquidity=Liquidity.TAKER if row.liquidity == "TAKER" else Liquidity.MAKER,
         venue_time=moment(row.created_at),
         received_time=received,
+        cause=_cause(row),
     )
+
+
+def _cause(row: FillRow) -> FillCause:
+    """Read why a fill happened. A type with no word here counts as a trade and is logged; its name is in trade_id."""
+    cause = _CAUSES.get(row.fill_type)
+    if cause is None:
+        log.warning("venue=paradex fill=%s has the unknown type %s", row.id, row.fill_type[:40])
+    return cause or FillCause.TRADE
 
 
 def the_order(rows: Iterable[OrderRow], client_order_id: str, venue_order_id: str | None) -> OrderRow | None:
@@ -180,7 +202,7 @@ def own_fees(rows: Iterable[dict[str, Any]], account: int) -> tuple[Decimal, Dec
     """Return this account's (maker, taker) fee fractions from /account/info, None where it does not say."""
     for raw in rows:
         row = shaped(AccountInfoRow, raw, "account info")
-        if _address(row.account) == account and row.fees is not None:
+        if address(row.account) == account and row.fees is not None:
             if row.fees.maker_rate is None or row.fees.taker_rate is None:
                 return None
             return row.fees.maker_rate, row.fees.taker_rate
@@ -357,12 +379,13 @@ def funding_payment(row: FundingPaymentRow, account_id: str, symbol: str, receiv
     )
 
 
-def _address(text: str) -> int:
+def address(text: str) -> int:
+    """Read an account address as the number it is; spellings differ in case and leading zeros."""
     digits = text.strip().lower().removeprefix("0x")
     try:
-        address = int(digits, 16)
+        number = int(digits, 16)
     except ValueError:
         raise violation("an account address that is not hex") from None
-    if not 0 <= address < FIELD_PRIME:
+    if not 0 <= number < FIELD_PRIME:
         raise violation("an account address outside the field")
-    return address
+    return number

@@ -8,19 +8,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
 
+from connectors.budgets import HERE, budgets_of
+from connectors.clock import ClockOffset, measure
 from connectors.http import Answer, HttpVenue
 from connectors.paradex import build, outcomes, parse
 from connectors.paradex.auth import OrderFields, Signer, StarkCurve, StarkKey
 from connectors.paradex.tokens import TokenKeeper
 from connectors.paradex.wire import Shape, SystemConfig, SystemTime, TokenBody, page, read_json, shaped, violation
-from connectors.ratelimit import TokenBucket, retry_after_s
+from connectors.ratelimit import JointBudget, retry_after_s
 from connectors.settings import Endpoints, Outside, Timeouts
 from connectors.venue import NotSent, Unknown
+from core.account import RequestQuota
+from core.credits import Terms
 from core.errors import VenueError, VenueUnreachable
 from core.instrument import Venue
 
@@ -28,12 +33,23 @@ log = logging.getLogger(__name__)
 
 PAGES_MAX = 200
 
+# docs.paradex.trade, "Rate limits", in any minute: 1500 public requests and 1500 private ones of all accounts per
+# address, 600 for tokens per address, 600 private reads per account. Orders have 17 250 per account, which the address'
+# 1500 never let happen. Each budget's burst and a minute's refill stay within.
+ADDRESS_PUBLIC = Terms(capacity=300, per_s=20)
+ADDRESS_PRIVATE = Terms(capacity=300, per_s=20, reserve=50)
+ADDRESS_AUTH = Terms(capacity=60, per_s=9)
+ACCOUNT_READS = Terms(capacity=120, per_s=8)
+CLOCK_RESOLUTION = timedelta(milliseconds=1)  # the venue tells its time in whole milliseconds, cut off
+PUBLIC, READS, ORDERS = "public, by address", "private reads, by account", "order commands, by account"
+
 
 class ParadexRest:
     """REST of one account: every private request carries the one current token."""
 
     def __init__(
         self,
+        account_id: str,
         key: StarkKey,
         endpoints: Endpoints,
         outside: Outside,
@@ -43,6 +59,7 @@ class ParadexRest:
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         """Prepare without connecting."""
+        self._account_id = account_id
         self._key = key
         self._rest_url = endpoints.rest_url
         self._outside = outside
@@ -50,13 +67,17 @@ class ParadexRest:
         self._http = HttpVenue(
             Venue.PARADEX, endpoints.rest_url, outside=outside, timeouts=timeouts, transport=transport
         )
-        # The venue's cap of 1500 private requests a minute and address, shared between commands and reads.
-        self._commands = TokenBucket(Venue.PARADEX, capacity=200, per_s=15, reserve=50, outside=outside)
-        self._private_reads = TokenBucket(Venue.PARADEX, capacity=100, per_s=10, outside=outside)
-        self._public_reads = TokenBucket(Venue.PARADEX, capacity=200, per_s=20, outside=outside)
+        budgets, url = budgets_of(outside), endpoints.rest_url
+        address = budgets.bucket(Venue.PARADEX, url, "address-private", HERE, ADDRESS_PRIVATE)
+        account = budgets.bucket(Venue.PARADEX, url, "account-reads", key.account_text, ACCOUNT_READS)
+        self._commands = JointBudget(address)
+        self._private_reads = JointBudget(account, address)
+        self._public_reads = JointBudget(budgets.bucket(Venue.PARADEX, url, "address-public", HERE, ADDRESS_PUBLIC))
+        self._auth = JointBudget(budgets.bucket(Venue.PARADEX, url, "address-auth", HERE, ADDRESS_AUTH))
         self.tokens = TokenKeeper(self._fetch_token, outside)
         self._signer: Signer | None = None
-        self._clock_offset = timedelta(0)
+        self.clock_offset: ClockOffset | None = None
+        self.quotas: dict[str, RequestQuota] = {}
         self._last_timestamp_ms = 0
         self._renewing: asyncio.Task[None] | None = None
 
@@ -83,11 +104,23 @@ class ParadexRest:
         await self._http.aclose()
 
     async def server_time(self) -> datetime:
-        """Read the venue's clock, and set ours to it: never ahead, so that no timestamp lies in its future."""
+        """Read the venue's clock."""
         body = await self.fetch(SystemTime, "/v1/system/time", "system time", public=True)
-        venue_time = parse.moment(body.server_time)
-        self._clock_offset = venue_time - self._outside.clock()
-        return venue_time
+        return parse.moment(body.server_time)
+
+    async def measure_clock(self) -> ClockOffset:
+        """Measure how far the venue's clock is from ours; from here on signatures follow it."""
+        self.clock_offset = await measure(self.server_time, self._outside.clock, resolution=CLOCK_RESOLUTION)
+        return self.clock_offset
+
+    def venue_now(self) -> datetime:
+        """The venue's time, by its bound's earlier end: never ahead, so that no timestamp lies in its future.
+
+        A window that begins there also ends no later than it should.
+        """
+        if self.clock_offset is None:
+            return self._outside.clock()
+        return self.clock_offset.venue_time(self._outside.clock()) - self.clock_offset.error
 
     # --- commands ------------------------------------------------------------------------------------------------
 
@@ -96,29 +129,30 @@ class ParadexRest:
         await self._commands.take()
         return await self.tokens.current()
 
-    async def post_order(self, content: bytes, token: str) -> Answer | NotSent | Unknown:
-        """Send one order exactly once. When the token was refused, have a new one ready for the next."""
-        headers = {**_bearer(token), "content-type": "application/json"}
-        answer = await self._http.command("POST", "/v1/orders", content=content, headers=headers)
+    async def send(self, method: str, path: str, content: bytes, token: str) -> Answer | NotSent | Unknown:
+        """Send one command exactly once. When the token was refused, have a new one ready for the next."""
+        answer = await self._http.command(method, path, content=content, headers=_json_bearer(token))
         if isinstance(answer, Answer):
-            self._obey(answer, self._commands)
+            self._obey(answer, self._commands, ORDERS)
             if answer.status == 401:
                 await self._replace_token(token)
         return answer
 
-    async def delete(self, path: str) -> Answer | NotSent | Unknown:
+    async def delete(self, path: str, content: bytes = b"") -> Answer | NotSent | Unknown:
         """Send a cancel. A refused token proves that it was not taken, so it goes once more with a new one."""
+        heads = _json_bearer if content else _bearer
         try:
             await self._commands.take(urgent=True)
             token = await self.tokens.current()
-            answer = await self._http.command("DELETE", path, headers=_bearer(token))
+            answer = await self._http.command("DELETE", path, content=content, headers=heads(token))
             if isinstance(answer, Answer) and answer.status == 401:
                 token = await self.tokens.renewed(token)
-                answer = await self._http.command("DELETE", path, headers=_bearer(token))
+                await self._commands.take(urgent=True)
+                answer = await self._http.command("DELETE", path, content=content, headers=heads(token))
         except VenueError as failure:
             return NotSent(failure.message)
         if isinstance(answer, Answer):
-            self._obey(answer, self._commands)
+            self._obey(answer, self._commands, ORDERS)
         return answer
 
     async def sign(self, fields: OrderFields) -> str:
@@ -128,9 +162,16 @@ class ParadexRest:
             return signer.sign_order(fields)
         return await asyncio.to_thread(signer.sign_order, fields)
 
+    async def sign_modification(self, fields: OrderFields, venue_order_id: str) -> str:
+        """Sign an order's change; in a thread where the curve library is slow."""
+        signer = self._require_signer()
+        if self._curve.is_fast:
+            return signer.sign_modification(fields, venue_order_id)
+        return await asyncio.to_thread(signer.sign_modification, fields, venue_order_id)
+
     def next_timestamp_ms(self) -> int:
         """The venue's time in ms, strictly increasing: no two orders share a signed timestamp."""
-        now_ms = build.millis(self._outside.clock() + self._clock_offset)
+        now_ms = build.millis(self.venue_now())
         self._last_timestamp_ms = max(now_ms, self._last_timestamp_ms + 1)
         return self._last_timestamp_ms
 
@@ -147,8 +188,9 @@ class ParadexRest:
             answer = await self._http.read(path, params=params, headers=lambda: _bearer(token))
             if answer.status == 401:
                 renewed = await self.tokens.renewed(token)
+                await bucket.take()
                 answer = await self._http.read(path, params=params, headers=lambda: _bearer(renewed))
-        self._obey(answer, bucket)
+        self._obey(answer, bucket, PUBLIC if public else READS)
         return answer
 
     async def fetch(
@@ -163,13 +205,15 @@ class ParadexRest:
         """Read a list that comes whole."""
         return page(outcomes.require_ok(await self.read(path, params, public=public), what), what).rows
 
-    async def all_pages(self, path: str, what: str, params: Mapping[str, str]) -> list[dict[str, Any]]:
+    async def all_pages(
+        self, path: str, what: str, params: Mapping[str, str], *, public: bool = False, page_size: int = build.PAGE_SIZE
+    ) -> list[dict[str, Any]]:
         """Read a paged list to its end; more pages than the bound, or a cursor that repeats, is a violation."""
         rows: list[dict[str, Any]] = []
-        query = {**params, "page_size": str(build.PAGE_SIZE)}
+        query = {**params, "page_size": str(page_size)}
         seen: set[str] = set()
         for _ in range(PAGES_MAX):
-            got = page(outcomes.require_ok(await self.read(path, query), what), what)
+            got = page(outcomes.require_ok(await self.read(path, query, public=public), what), what)
             rows.extend(got.rows)
             if got.next_cursor is None:
                 return rows
@@ -184,9 +228,11 @@ class ParadexRest:
     async def _fetch_token(self) -> str:
         """Set the clock, sign and ask for a token. Asking twice harms nothing; it still is one request, unretried."""
         signer = self._require_signer()
-        timestamp_s = int((await self.server_time()).timestamp())
+        await self.measure_clock()
+        timestamp_s = int(self.venue_now().timestamp())
         expiration_s = timestamp_s + build.AUTH_SIGNATURE_LIFE_S
         signature = await asyncio.to_thread(signer.sign_auth, timestamp_s, expiration_s)
+        await self._auth.take()
         answer = await self._http.command(
             "POST", build.auth_path(self._key), headers=build.auth_headers(self._key, signature, timestamp_s)
         )
@@ -202,9 +248,25 @@ class ParadexRest:
         except VenueError as failure:
             log.warning("venue=paradex no new token: %s", failure)
 
-    def _obey(self, answer: Answer, bucket: TokenBucket) -> None:
+    def _obey(self, answer: Answer, bucket: JointBudget, scope: str) -> None:
+        """Slow down when told to, and keep what the venue says of the budget.
+
+        docs.paradex.trade, "Rate limits": X-RateLimit-Limit, -Remaining, -Reset (unix seconds).
+        """
         if answer.status == 429:
             bucket.pause(retry_after_s(answer.headers, outcomes.DEFAULT_RETRY_AFTER_S))
+        told = [answer.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
+        if all(text.isascii() and text.isdigit() and len(text) <= 12 for text in told):
+            limit, remaining, reset = (int(text) for text in told)
+            self.quotas[scope] = RequestQuota(
+                venue=Venue.PARADEX,
+                account_id=self._account_id,
+                scope=scope,
+                limit=Decimal(limit),
+                remaining=Decimal(remaining),
+                resets_at=datetime.fromtimestamp(reset, UTC),
+                received_time=answer.received_at,
+            )
 
     def _require_signer(self) -> Signer:
         if self._signer is None:
@@ -214,3 +276,7 @@ class ParadexRest:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
+
+
+def _json_bearer(token: str) -> dict[str, str]:
+    return {**_bearer(token), "content-type": "application/json"}

@@ -209,6 +209,9 @@ def summary_row(event: SummaryEvent) -> SummaryRow:
         "mark_price": event.mark_price,
         "underlying_price": event.index_price,
         "funding_rate": event.funding_rate,
+        "volume_24h": event.volume_24h,
+        "open_interest": event.open_interest,
+        "price_change_rate_24h": event.price_change_24h,
         "created_at": event.time_us // 1000,
     }
     return shaped(SummaryRow, said, "binary market summary")

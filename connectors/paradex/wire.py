@@ -147,6 +147,9 @@ class SummaryRow(Wire):
     mark_price: MaybeNumber = None
     underlying_price: MaybeNumber = None
     funding_rate: MaybeNumber = None
+    volume_24h: MaybeNumber = None
+    open_interest: MaybeNumber = None
+    price_change_rate_24h: MaybeNumber = None
     created_at: Millis
 
 

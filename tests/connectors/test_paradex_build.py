@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -13,12 +12,12 @@ from paradex_fakes import ACCOUNT, CID, NOW, NOW_MS, eth, intent, keys, listing
 from connectors.paradex import build
 from connectors.paradex.auth import StarkKey
 from core.errors import VenueRejected
-from core.order import OrderIntent, OrderType, Side, TimeInForce
+from core.order import OrderIntent, OrderType, Side, TimeInForce, TriggerIntent, TriggerKind, TriggerPrice
 
 
 def _body(wanted: OrderIntent) -> dict[str, Any]:
     fields = build.order_fields(wanted, eth(), NOW_MS)
-    body: dict[str, Any] = json.loads(build.order_body(wanted, fields, '["1","2"]', 4000))
+    body: dict[str, Any] = build.order_body(wanted, fields, '["1","2"]', 4000)
     return body
 
 
@@ -50,8 +49,42 @@ def test_limit_orders_keep_their_time_in_force(time_in_force: TimeInForce, instr
 
 def test_every_order_carries_the_strictest_self_trade_prevention() -> None:
     for order_type in OrderType:
-        for time_in_force in TimeInForce:
+        for time_in_force in set(TimeInForce) - {TimeInForce.FOK}:
             assert _body(intent(type=order_type, time_in_force=time_in_force))["stp"] == "EXPIRE_BOTH"
+
+
+def test_fill_or_kill_cannot_be_said_and_is_never_turned_into_something_else() -> None:
+    for order_type in OrderType:
+        assert build.cannot_say(intent(type=order_type, time_in_force=TimeInForce.FOK)) is not None
+    assert build.cannot_say(intent()) is None
+
+
+def test_a_trigger_is_the_limit_kind_with_its_price_and_the_strictest_self_trade_prevention() -> None:
+    order = intent(
+        type=OrderType.LIMIT, time_in_force=TimeInForce.GTC, side=Side.SELL, price=Decimal("2900"), reduce_only=True
+    )
+    trigger = TriggerIntent(order, TriggerKind.STOP_LOSS, Decimal("2950.5"), TriggerPrice.MARK)
+    fields = build.order_fields(order, eth(), NOW_MS, build.TRIGGER_TYPES[trigger.kind])
+
+    body = build.trigger_body(trigger, fields, "[]", 4000)
+
+    assert (body["type"], body["trigger_price"], body["price"]) == ("STOP_LOSS_LIMIT", "2950.5", "2900")
+    assert (body["flags"], body["stp"], body["instruction"]) == (["REDUCE_ONLY"], "EXPIRE_BOTH", "GTC")
+
+
+def test_a_change_carries_what_is_signed_and_the_id_and_nothing_else() -> None:
+    fields = build.order_fields(intent(quantity=Decimal("0.7")), eth(), NOW_MS)
+
+    assert build.modification_body("17", fields, "[]") == {
+        "id": "17",
+        "market": "ETH-USD-PERP",
+        "side": "BUY",
+        "type": "LIMIT",
+        "size": "0.7",
+        "price": "3000.01",
+        "signature_timestamp": NOW_MS,
+        "signature": "[]",
+    }
 
 
 def test_reduce_only_is_a_flag_and_selling_a_side() -> None:

@@ -179,7 +179,10 @@ async def test_start_returns_with_a_live_book_and_confirmed_private_channels(
     assert health.private_up
     assert (health.gaps, health.reconnects) == (0, 0)
     assert health.last_message_at is not None
-    assert set(venue.live) == {BOOK, SUMMARY, "orders.ALL", "fills.ALL"}
+    assert set(venue.live) == {
+        BOOK, SUMMARY, "orders.ALL", "fills.ALL", "positions", "account", "balance_events", "funding_payments.ALL",
+        "tradebusts",
+    }  # fmt: skip
     assert rest.learned == 1
 
 

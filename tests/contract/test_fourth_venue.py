@@ -59,5 +59,5 @@ def test_it_is_small_and_knows_no_other_venue() -> None:
 
     assert len(source.splitlines()) < LINES_MAX
     assert {m for m in modules if m and m.startswith("connectors")} == {
-        "connectors.capabilities", "connectors.settings", "connectors.venue"
+        "connectors.capabilities", "connectors.clock", "connectors.settings", "connectors.venue"
     }  # fmt: skip

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from connectors.capabilities import Capabilities, Capability, Entry, Evidence, Support, whole
+from connectors.clock import ClockOffset
 from connectors.settings import Outside
 from connectors.venue import (
     Accepted,
@@ -102,23 +104,18 @@ class FourthFeed:
 
     def drain(self) -> tuple[FeedEvent, ...]:
         """Take what is queued."""
-        taken = tuple(self._events)
-        self._events.clear()
         self._ready.clear()
-        return taken
+        return tuple(self._events.popleft() for _ in range(len(self._events)))
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait for an event; False when the time is up first."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self._ready.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+        return self._ready.is_set()
 
     def health(self) -> FeedHealth:
         """Up while subscribed."""
-        is_up = bool(self._symbols)
-        return FeedHealth(is_up, is_up, self._client.now() if is_up else None, 0, 0)
+        return FeedHealth(bool(self._symbols), bool(self._symbols), self._client.now() if self._symbols else None, 0, 0)
 
     def tell(self, event: FeedEvent) -> None:
         """Queue an event for whoever is subscribed."""
@@ -130,8 +127,8 @@ class FourthFeed:
 class FourthVenue:
     """One account on the fourth venue (see VenueClient)."""
 
-    venue = NAME
-    capabilities = CAPABILITIES
+    venue, capabilities = NAME, CAPABILITIES
+    clock_offset: ClockOffset | None = None
 
     def __init__(self, account_id: str, account: Account, outside: Outside) -> None:
         """Prepare; `account` stands for what lives at the venue."""
@@ -162,8 +159,7 @@ class FourthVenue:
 
     def book_now(self) -> Book:
         """The fixed book."""
-        bids = tuple(Level(MID - STEP * n, DEPTH) for n in range(1, LEVELS + 1))
-        asks = tuple(Level(MID + STEP * n, DEPTH) for n in range(1, LEVELS + 1))
+        bids, asks = (tuple(Level(MID + s * STEP * n, DEPTH) for n in range(1, LEVELS + 1)) for s in (-1, 1))
         return Book(NAME, self._market.symbol, bids, asks, 1, self.now(), self.now())
 
     def mark_now(self) -> Mark:
@@ -190,19 +186,22 @@ class FourthVenue:
         """The venue's clock."""
         return self.now()
 
+    async def measure_clock(self) -> ClockOffset:
+        """It is our own."""
+        self.clock_offset = ClockOffset(timedelta(0), timedelta(0), self.now())
+        return self.clock_offset
+
     async def margin(self) -> Margin:
         """Cash (every fill moves it) and the position at the mid."""
         account, market = self._account, self._market
         notional = abs(account.quantity) * MID
         equity = account.cash + account.quantity * MID
-        initial = notional * market.initial_margin
-        maintenance = notional * market.maintenance_margin
+        initial, maintenance = notional * market.initial_margin, notional * market.maintenance_margin
         return Margin(NAME, self.account_id, equity, equity - initial, initial, maintenance, True, self.now())
 
     async def positions(self) -> Sequence[Position]:
         """The netted position; nothing when flat."""
-        account = self._account
-        if account.quantity == 0:
+        if (account := self._account).quantity == 0:
             return ()
         pnl = account.quantity * (MID - account.entry)
         liquidation = -account.cash / account.quantity
@@ -252,7 +251,7 @@ class FourthVenue:
     async def order(self, intent: OrderIntent, venue_order_id: str | None) -> OrderReport | NotFound:
         """What became of an order."""
         order = self._find(intent, venue_order_id)
-        return NotFound(NAME, intent.client_order_id, self.now()) if order is None else self._report(order)
+        return self._report(order) if order else NotFound(NAME, intent.client_order_id, self.now())
 
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Everything that rests."""

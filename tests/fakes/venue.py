@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from connectors.clock import ClockOffset
 from connectors.venue import (
     Accepted,
     CancelOutcome,
@@ -311,6 +312,15 @@ class FakeVenue:
     async def server_time(self) -> datetime:
         """The same clock."""
         return self.clock()
+
+    @property
+    def clock_offset(self) -> ClockOffset:
+        """None to speak of."""
+        return ClockOffset(timedelta(0), timedelta(0), self.clock())
+
+    async def measure_clock(self) -> ClockOffset:
+        """The same clock."""
+        return self.clock_offset
 
     async def margin(self) -> Margin:
         """Equity from deposit, executions at mark, fees and funding."""

@@ -1,0 +1,29 @@
+"""What the feed takes from its client, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from connectors.paradex.build import Listing
+from connectors.paradex.executions import Executions
+from connectors.paradex.own_sides import OwnSides
+from connectors.paradex.tokens import TokenKeeper
+from core.market import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class FeedNeeds:
+    """What the feed takes from its client: the markets, the token, known sides, and two reads by REST.
+
+    learn_sides remembers the sides of resting orders; read_mark gives a mark before the stream's first one;
+    executions says whose fill an undone trade was.
+    """
+
+    account_id: str
+    listing: Callable[[], Listing]
+    tokens: TokenKeeper
+    sides: OwnSides
+    learn_sides: Callable[[], Awaitable[None]]
+    read_mark: Callable[[str], Awaitable[Mark]]
+    executions: Executions = field(default_factory=Executions)
