@@ -13,7 +13,7 @@ from sandbox.funding import HOUR_US
 async def join(twin: Twin, sub: Signer, **changes: object) -> httpx.Response:
     """Post a subaccount with both signatures, as the documents build them."""
     main, at = twin.signer, twin.now_ms
-    sub_signature = sub.sign("subaccount_initiate", at, account=main.public)["signature"]
+    sub_signature = sub.signature("subaccount_initiate", at, {"account": main.public})
     body = {
         "main_account": main.public, "subaccount": sub.public, "sub_signature": sub_signature,
         "main_signature": main.signature("subaccount_confirm", at, {"signature": sub_signature}),
