@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, String, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, String, cast, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from core.account import Position
@@ -20,7 +20,7 @@ from core.errors import HedgeError
 from core.instrument import Venue
 from core.market import FundingPayment
 from core.numbers import ZERO
-from core.order import Fill, Order, OrderStatus
+from core.order import Fill, Order, OrderStatus, Side
 from core.pair import PairStatus
 from core.risk import OwnOrder
 from store.api_records import ApiKey, Start
@@ -128,20 +128,26 @@ class Reads:
         *,
         statuses: Collection[PairStatus] = (),
         account_id: str | None = None,
+        side: Side | None = None,
         limit: int = 100,
         offset: int = 0,
         newest_first: bool = False,
     ) -> list[Pair]:
-        """Return a session's pairs by sequence; no statuses means all."""
+        """Return a session's pairs by sequence; no statuses means all; side is the side account_id is on."""
         order = PAIRS.c.sequence.desc() if newest_first else PAIRS.c.sequence
-        chosen = select(PAIRS).where(*_pair_filter(session_id, statuses, account_id)).order_by(order)
+        chosen = select(PAIRS).where(*_pair_filter(session_id, statuses, account_id, side)).order_by(order)
         return self._all(_page(chosen, limit, offset), pair_of)
 
     def count_pairs(
-        self, session_id: str, *, statuses: Collection[PairStatus] = (), account_id: str | None = None
+        self,
+        session_id: str,
+        *,
+        statuses: Collection[PairStatus] = (),
+        account_id: str | None = None,
+        side: Side | None = None,
     ) -> int:
         """Count what `pairs` would return without a limit."""
-        where = _pair_filter(session_id, statuses, account_id)
+        where = _pair_filter(session_id, statuses, account_id, side)
         return self._count(select(func.count()).select_from(PAIRS).where(*where))
 
     def next_pair_sequence(self, session_id: str) -> int:
@@ -163,6 +169,13 @@ class Reads:
         """Return a pair's orders with leg, attempt and fees, oldest first."""
         return self._all(_oldest_orders(ORDERS.c.pair_id == pair_id), journal_order_of)
 
+    def journal_orders_of_pairs(self, pair_ids: Collection[str]) -> dict[str, list[JournalOrder]]:
+        """Return the orders of several pairs by pair id, each oldest first; a pair without orders has an empty list."""
+        found: dict[str, list[JournalOrder]] = {pair_id: [] for pair_id in pair_ids}
+        for entry in self._all(_oldest_orders(ORDERS.c.pair_id.in_(found)), journal_order_of):
+            found[entry.order.intent.pair_id].append(entry)
+        return found
+
     def orders_of_pair(self, pair_id: str) -> list[Order]:
         """Return a pair's orders, oldest first."""
         return self._all(_oldest_orders(ORDERS.c.pair_id == pair_id), order_of)
@@ -183,6 +196,14 @@ class Reads:
     def fills_of_session(self, session_id: str) -> list[Fill]:
         """Return a session's fills by the venues' time."""
         return self._all(_by_time(FILLS.c.session_id == session_id), fill_of)
+
+    def fills_page(self, session_id: str, *, limit: int = 100, offset: int = 0) -> list[Fill]:
+        """Return part of a session's fills by the venues' time."""
+        return self._all(_page(_by_time(FILLS.c.session_id == session_id), limit, offset), fill_of)
+
+    def count_fills(self, session_id: str) -> int:
+        """Count a session's fills."""
+        return self._count(select(func.count()).select_from(FILLS).where(FILLS.c.session_id == session_id))
 
     def fills_of_pair(self, pair_id: str) -> list[Fill]:
         """Return a pair's fills by the venues' time."""
@@ -242,10 +263,44 @@ class Reads:
         chosen = select(EVENTS).where(EVENTS.c.session_id == session_id, EVENTS.c.sequence > sequence)
         return self._all(_page(chosen.order_by(EVENTS.c.sequence), limit, 0), event_of)
 
+    def last_events(self, session_ids: Collection[str], channel: str) -> dict[str, Event]:
+        """Return the last event of a channel by session; a session without one is absent."""
+        newest = (
+            select(EVENTS.c.session_id, func.max(EVENTS.c.sequence).label("sequence"))
+            .where(EVENTS.c.session_id.in_(session_ids), EVENTS.c.channel == channel)
+            .group_by(EVENTS.c.session_id)
+            .subquery()
+        )
+        same = (EVENTS.c.session_id == newest.c.session_id) & (EVENTS.c.sequence == newest.c.sequence)
+        return {event.session_id: event for event in self._all(select(EVENTS).join(newest, same), event_of)}
+
     def last_event_sequence(self, session_id: str) -> int:
         """Return the sequence of the session's last event, 0 when there is none."""
         last = select(func.coalesce(func.max(EVENTS.c.sequence), 0)).where(EVENTS.c.session_id == session_id)
         return self._count(last)
+
+    def event_heads(self, session_ids: Collection[str]) -> dict[str, int]:
+        """Return the sequence of each session's last event, 0 when it has none; unknown sessions are absent."""
+        last = select(func.max(EVENTS.c.sequence)).where(EVENTS.c.session_id == SESSIONS.c.session_id)
+        chosen = select(SESSIONS.c.session_id, func.coalesce(last.scalar_subquery(), 0).label("head"))
+        chosen = chosen.where(SESSIONS.c.session_id.in_(list(session_ids)))
+        return dict(self._all(chosen, lambda row: (str(row["session_id"]), int(row["head"]))))
+
+    def last_event(self, session_id: str, channel: str, *, up_to: int | None = None) -> Event | None:
+        """Return a session's last event in a channel, looking no further than a sequence; None when there is none."""
+        chosen = select(EVENTS).where(EVENTS.c.session_id == session_id, EVENTS.c.channel == channel)
+        if up_to is not None:
+            chosen = chosen.where(EVENTS.c.sequence <= up_to)
+        found = self._all(chosen.order_by(EVENTS.c.sequence.desc()).limit(1), event_of)
+        return found[0] if found else None
+
+    def count_active_orders(self, session_id: str, at: datetime) -> int:
+        """Count the orders of a session that existed at a time and were not known to be final then."""
+        counted = select(func.count()).select_from(ORDERS).where(
+            ORDERS.c.session_id == session_id, ORDERS.c.created_at <= at,
+            ORDERS.c.completed_at.is_(None) | (ORDERS.c.completed_at > at),
+        )  # fmt: skip
+        return self._count(counted)
 
     def views(self, session_ids: Collection[str]) -> dict[str, tuple[datetime, dict[str, object]]]:
         """Return what each of these sessions saw last, with the time; a session that never ran is absent."""
@@ -340,13 +395,14 @@ def _session_filter(statuses: Collection[SessionStatus], account_id: str | None)
 
 
 def _pair_filter(
-    session_id: str, statuses: Collection[PairStatus], account_id: str | None
+    session_id: str, statuses: Collection[PairStatus], account_id: str | None, side: Side | None
 ) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = [PAIRS.c.session_id == session_id]
     if statuses:
         where.append(PAIRS.c.status.in_([status.value for status in statuses]))
     if account_id is not None:
-        where.append((PAIRS.c.buy_account == account_id) | (PAIRS.c.sell_account == account_id))
+        sides = {Side.BUY: PAIRS.c.buy_account == account_id, Side.SELL: PAIRS.c.sell_account == account_id}
+        where.append(or_(*sides.values()) if side is None else sides[side])
     return where
 
 
