@@ -1,34 +1,45 @@
-"""Paradex's WebSocket: JSON-RPC control plane, subscriptions, and order commands over the socket.
+"""Paradex's WebSocket: handshake, JSON-RPC control plane, subscriptions, and the queue of frames to send.
 
 Written from docs.paradex.trade (WebSocket API: Introduction, Authentication, Error Handling, Rate Limits;
-Binary Encoding (SBE); order.create and its kin). One `Connection` is one client. Calls, answers and private
-channels are JSON text; public channels are too, unless the handshake asked for binary frames, where a version that
-is not served is answered HTTP 400. Must not decide about orders: that is the desk's.
+Binary Encoding (SBE)). Order commands are in paradex_ws_orders.py. One `Connection` is one client. Calls, answers
+and private channels are JSON text; public channels are too, unless the handshake asked for binary frames, where a
+version that is not served is answered HTTP 400. Must not decide about orders: that is the desk's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from sandbox.dialects import paradex_bodies as bodies
 from sandbox.dialects import paradex_sbe as sbe
 from sandbox.dialects.paradex_auth import TokenError, TokenMint
-from sandbox.dialects.paradex_bodies import CancelBatchBody, ModifyBody, OrderBody
 from sandbox.dialects.paradex_channels import Channel, ChannelError, Feed, read_channel
 from sandbox.dialects.paradex_errors import ApiError, TooManyRequests, error_response, of_refusal
 from sandbox.dialects.paradex_limits import RateLimiter
 from sandbox.dialects.paradex_orders import OrderDesk
-from sandbox.dialects.paradex_private import cancel_row
-from sandbox.dialects.paradex_rows import VENUE, Row, millis
+from sandbox.dialects.paradex_rows import VENUE, Row
+from sandbox.dialects.paradex_rpc import (
+    INVALID_BEARER,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    MALFORMED_BEARER,
+    METHOD_ERROR,
+    METHOD_NOT_FOUND,
+    NO_PERMISSION,
+    RATE_LIMITED,
+    RpcError,
+    channel_name,
+    decode,
+    encode,
+)
 from sandbox.dialects.paradex_views import Views
-from sandbox.faults import FrameFate
-from sandbox.model import Order, Refusal
+from sandbox.dialects.paradex_ws_orders import OrderCalls
+from sandbox.faults import FaultKind, FrameFate
+from sandbox.model import Refusal
 
 UNREAD_MAX: Final = 2_000
 CHANNELS_MAX: Final = 500
@@ -36,31 +47,6 @@ NODE_ID: Final = "twin-1"
 BOOK_TOPICS: Final = frozenset({"deltas", "snapshot"})
 CLOSE_GOING_AWAY: Final = 1001
 CLOSE_TOO_SLOW: Final = 1008
-
-PARSE_ERROR: Final = -32700
-INVALID_REQUEST: Final = -32600
-METHOD_NOT_FOUND: Final = -32601
-INVALID_PARAMS: Final = -32602
-METHOD_ERROR: Final = 100
-MALFORMED_BEARER: Final = 40110
-INVALID_BEARER: Final = 40111
-NO_PERMISSION: Final = 40300
-RATE_LIMITED: Final = 42901
-
-
-class RpcError(Exception):
-    """A JSON-RPC error answer."""
-
-    def __init__(self, code: int, message: str, data: str = "") -> None:
-        super().__init__(f"{code} {message} {data}")
-        self.code = code
-        self.message = message
-        self.data = data
-
-    def row(self) -> Row:
-        """Return the `error` member."""
-        row: Row = {"code": self.code, "message": self.message}
-        return {**row, "data": self.data} if self.data else row
 
 
 class Gate:
@@ -113,19 +99,12 @@ class Connection:
         self._sbe_version = sbe_version
         self._frames: asyncio.Queue[str | bytes | int] = asyncio.Queue()
         self._is_closing = False
-        self._cancels_on_disconnect = False
-        self._own_orders: set[str] = set()
+        self._orders = OrderCalls(gate.views, gate.desk, gate.limiter, self._require_account)
         self._methods: dict[str, Callable[[Any], Row]] = {
             "auth": self._auth,
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
-            "order.create": self._create,
-            "order.create_batch": self._create_batch,
-            "order.modify": self._modify,
-            "order.cancel": self._cancel,
-            "order.cancel_batch": self._cancel_batch,
-            "order.cancel_all": self._cancel_all,
-            "order.cancel_on_disconnect": self._cancel_on_disconnect,
+            **self._orders.methods,
         }
 
     async def run(self) -> None:
@@ -164,7 +143,7 @@ class Connection:
         if binary is not None:
             return binary
         params = {"channel": channel, "data": row}
-        return _encode({"jsonrpc": "2.0", "method": "subscription", "params": params})
+        return encode({"jsonrpc": "2.0", "method": "subscription", "params": params})
 
     def _queue(self, frame: str | bytes) -> None:
         if self._is_closing:
@@ -204,32 +183,28 @@ class Connection:
                 return
             self._world.sync()
             text = message.get("text")
-            self._queue(self._answer(text if text is not None else message.get("bytes") or b""))
+            answer = self._answer(text if text is not None else message.get("bytes") or b"")
+            if not self._world.faults.is_active(VENUE, FaultKind.HALF_OPEN):
+                self._queue(answer)  # half open, the call is heard and acted on, and its answer never leaves
 
     def _leave(self) -> None:
         for name in self._channels:
             self._gate.feed.unsubscribe(self, name)
-        if not self._cancels_on_disconnect:
-            return
-        for wire_id in self._own_orders:
-            try:
-                self._gate.desk.cancel(self.account, wire_id)
-            except ApiError:
-                continue  # closed meanwhile
+        self._orders.leave()
 
     # --- JSON-RPC ---------------------------------------------------------------------------------
     def _answer(self, raw: str | bytes) -> str:
         received_us = self._world.wall_us(VENUE)
         request_id: object = None
         try:
-            request = _decode(raw)
+            request = decode(raw)
             request_id = request.get("id")
             outcome: Row = {"result": self._call(request)}
         except RpcError as error:
             outcome = {"error": error.row()}
         sent_us = self._world.wall_us(VENUE)
         clock = {"usIn": received_us, "usDiff": sent_us - received_us, "usOut": sent_us}
-        return _encode({"jsonrpc": "2.0", **outcome, **clock, "id": request_id})
+        return encode({"jsonrpc": "2.0", **outcome, **clock, "id": request_id})
 
     def _call(self, request: dict[str, Any]) -> Row:
         if request.get("jsonrpc") != "2.0" or not isinstance(request.get("method"), str):
@@ -278,7 +253,7 @@ class Connection:
         self.account = account
 
     def _subscribe(self, params: dict[str, Any]) -> Row:
-        name = _channel_name(params)
+        name = channel_name(params)
         try:
             channel = read_channel(name, self._gate.views)
         except ChannelError as problem:
@@ -306,101 +281,14 @@ class Connection:
             raise RpcError(INVALID_REQUEST, "invalid request", problem)
 
     def _unsubscribe(self, params: dict[str, Any]) -> Row:
-        name = _channel_name(params)
+        name = channel_name(params)
         if name not in self._channels:
             raise RpcError(INVALID_REQUEST, "invalid request", "not subscribed")
         self._channels.discard(name)
         self._gate.feed.unsubscribe(self, name)
         return {"channel": name}
 
-    # --- orders -----------------------------------------------------------------------------------
-    def _create(self, params: dict[str, Any]) -> Row:
-        account = self._require_order_budget()
-        order = self._gate.desk.place(account, bodies.read(OrderBody, params))
-        return self._accepted(order)
-
-    def _create_batch(self, params: Any) -> Row:
-        account = self._require_order_budget()
-        entries = params.get("orders") if isinstance(params, dict) else params
-        if not isinstance(entries, list):
-            raise RpcError(INVALID_PARAMS, "invalid params", "orders must be a list")
-        outcome = self._gate.desk.place_batch(account, [bodies.read(OrderBody, entry) for entry in entries])
-        results = [self._accepted(order) for order in outcome.orders]
-        return {"results": results + [{"error": error.row()} for error in outcome.errors]}
-
-    def _modify(self, params: dict[str, Any]) -> Row:
-        account = self._require_order_budget()
-        body = bodies.read(ModifyBody, params)
-        return {"order": self._gate.views.order(self._gate.desk.modify(account, body.id, body))}
-
-    def _cancel(self, params: dict[str, Any]) -> Row:
-        account = self._require_order_budget()
-        wire_id, client_id, market = (params.get(name) for name in ("id", "client_id", "market"))
-        if isinstance(wire_id, str) and wire_id:
-            order = self._gate.desk.cancel(account, wire_id)
-        elif isinstance(client_id, str) and client_id:
-            symbol = market if isinstance(market, str) and market else None
-            order = self._gate.desk.cancel_by_client_id(account, client_id, symbol)
-        else:
-            raise RpcError(INVALID_PARAMS, "invalid params", "id or client_id is needed")
-        return {"order_id": self._gate.views.ids.order(order.id), "status": "QUEUED_FOR_CANCELLATION"}
-
-    def _cancel_batch(self, params: dict[str, Any]) -> Row:
-        account = self._require_order_budget()
-        outcomes = self._gate.desk.cancel_batch(account, bodies.read(CancelBatchBody, params))
-        return {"results": [cancel_row(self._gate.views, outcome) for outcome in outcomes]}
-
-    def _cancel_all(self, params: dict[str, Any]) -> Row:
-        account = self._require_order_budget()
-        market = params.get("market")
-        self._gate.desk.cancel_all(account, market if isinstance(market, str) and market else None)
-        return {"status": "ok"}
-
-    def _cancel_on_disconnect(self, params: dict[str, Any]) -> Row:
-        self._require_account()
-        enabled = params.get("enabled")
-        if not isinstance(enabled, bool):
-            raise RpcError(INVALID_PARAMS, "invalid params", "enabled must be true or false")
-        self._cancels_on_disconnect = enabled
-        return {"enabled": enabled}
-
-    def _accepted(self, order: Order) -> Row:
-        self._own_orders.add(self._gate.views.ids.order(order.id))
-        return {
-            "order": self._gate.views.order(order),
-            "created_at": millis(order.created_us),
-            "received_at": millis(order.created_us),
-        }
-
     def _require_account(self) -> str:
         if not self.account:
             raise RpcError(NO_PERMISSION, "no permission", "authenticate first")
         return self.account
-
-    def _require_order_budget(self) -> str:
-        """Draw from the same buckets as REST order commands."""
-        account, limiter = self._require_account(), self._gate.limiter
-        now_us = self._world.wall_us(VENUE)
-        limiter.take(f"orders/{account}", limiter.limits.account_orders, now_us=now_us)
-        return account
-
-
-def _channel_name(params: dict[str, Any]) -> str:
-    name = params.get("channel")
-    if not isinstance(name, str):
-        raise RpcError(INVALID_PARAMS, "invalid params", "channel must be a text")
-    return name
-
-
-def _decode(raw: str | bytes) -> dict[str, Any]:
-    try:
-        request = json.loads(raw)
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        raise RpcError(PARSE_ERROR, "parse error") from None
-    if not isinstance(request, dict):
-        raise RpcError(INVALID_REQUEST, "invalid request", "one JSON object for each frame")
-    return request
-
-
-def _encode(row: Row) -> str:
-    return json.dumps(row, separators=(",", ":"))

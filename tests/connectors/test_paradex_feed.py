@@ -39,12 +39,14 @@ SUMMARY = f"markets_summary.{ETH}"
 class SocketVenue:
     """Paradex's WebSocket, as documented: JSON-RPC, a whole book on subscribing, refusals by code.
 
-    `refused_tokens` are answered with 40111; while `gagged`, book channels are confirmed but send no first book.
+    `refused_tokens` are answered with 40111; while `gagged`, book channels are confirmed but send no first book;
+    while `half_open`, connections stay open and calls are heard, but nothing is ever answered.
     """
 
     sequence: int = 100
     refused_tokens: set[str] = field(default_factory=set)
     gagged: bool = False
+    half_open: bool = False
     unsubscribed: list[str] = field(default_factory=list)
     bearers: list[str] = field(default_factory=list)
     live: dict[str, ServerConnection] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class SocketVenue:
         await self.push(BOOK, frame)
 
     async def _answer(self, socket: ServerConnection, call: dict[str, Any]) -> None:
+        if self.half_open:
+            return
         method, params = call["method"], call["params"]
         reply: dict[str, Any] = {"jsonrpc": "2.0", "id": call["id"], "usIn": 1, "usOut": 2}
         channel = params.get("channel", "")
@@ -243,6 +247,31 @@ async def test_a_book_that_stays_away_renews_the_connection(feed: ParadexFeed, v
     venue.gagged = False
 
     await _until(lambda: feed.health().reconnects == 1 and feed.book("ETH/USD"))
+
+
+async def test_a_repair_whose_calls_are_never_answered_renews_the_connection(
+    feed: ParadexFeed, venue: SocketVenue
+) -> None:
+    await feed.start(["ETH/USD"])
+    venue.half_open = True
+    await venue.push_book(seq=venue.sequence + 2)
+    await _until(lambda: feed.book("ETH/USD") is None and feed.health().gaps == 1)
+    await _until(lambda: not feed.health().public_up)
+    venue.half_open = False
+    await _until(lambda: feed.book("ETH/USD") is not None)
+
+    health = feed.health()
+    assert (health.gaps, health.public_up, health.private_up) == (1, True, True)
+    assert health.reconnects == 1
+
+
+async def test_a_start_over_a_half_open_connection_ends_in_bounded_time(feed: ParadexFeed, venue: SocketVenue) -> None:
+    venue.half_open = True
+
+    async with asyncio.timeout(BOUND_S):
+        with pytest.raises(VenueUnreachable):
+            await feed.start(["ETH/USD"])
+    assert feed.book("ETH/USD") is None
 
 
 async def test_own_orders_and_fills_become_events_in_order(feed: ParadexFeed, venue: SocketVenue) -> None:

@@ -437,6 +437,20 @@ async def test_a_missed_book_frame_is_noticed_and_healed_on_the_same_connection(
     assert client.feed.health().reconnects == 0
 
 
+async def test_frames_that_a_half_open_connection_swallowed_are_a_gap_and_are_healed(
+    client: ParadexClient, twins: Any
+) -> None:
+    await client.feed.start([ETH])
+    twins.arm("paradex", "half_open", action="any", duration_s=1.0)
+    async with asyncio.timeout(BOUND_S):
+        while client.feed.health().gaps == 0:
+            await asyncio.sleep(0.02)
+        while client.feed.book(ETH) is None:
+            await asyncio.sleep(0.02)
+
+    assert client.feed.health().reconnects == 0
+
+
 async def test_the_feed_survives_a_disconnect(client: ParadexClient, twins: Any) -> None:
     await client.feed.start([ETH])
     twins.arm("paradex", "ws_disconnect", action="any", count=2)

@@ -288,11 +288,18 @@ class Socket:
             continue
         return frame
 
-    async def call(self, method: str, params: Any = None) -> dict[str, Any]:
-        """Call a method; the answer's id must be ours."""
+    def say(self, method: str, params: Any = None) -> None:
+        """Call a method without waiting for its answer."""
+        self._to_app.put_nowait({"type": "websocket.receive", "text": self._request(method, params)})
+
+    def _request(self, method: str, params: Any) -> str:
         self._count += 1
         request = {"jsonrpc": "2.0", "method": method, "id": self._count}
-        answer = await self.raw(json.dumps(request if params is None else {**request, "params": params}))
+        return json.dumps(request if params is None else {**request, "params": params})
+
+    async def call(self, method: str, params: Any = None) -> dict[str, Any]:
+        """Call a method; the answer's id must be ours."""
+        answer = await self.raw(self._request(method, params))
         assert (answer["jsonrpc"], answer["id"]) == ("2.0", self._count)
         return answer
 

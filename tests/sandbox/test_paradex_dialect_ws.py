@@ -538,6 +538,22 @@ async def test_a_disconnect_fault_closes_the_connection(bench: Bench):
         assert socket.closed_with == 1001
 
 
+async def test_a_half_open_connection_hears_and_acts_and_says_nothing(bench: Bench, private: Socket):
+    await private.subscribe(DELTAS, "orders.ALL")
+    await private.settle()
+    told = len(private.notices)
+    bench.world.faults.arm("paradex", FaultKind.HALF_OPEN)
+    private.say("order.create", bench.body("BUY", "0.1", "2400", client_id="heard"))
+    await private.settle()
+    bench.run()
+    await private.settle()
+    assert [order.client_id for order in bench.exchange.open_orders(ADDRESS)] == ["heard"]
+    assert len(private.notices) == told
+    bench.world.faults.disarm("paradex")
+    # The answer that was swallowed never comes: the next one read belongs to the next call.
+    assert await private.result("order.cancel_all", {}) == {"status": "ok"}
+
+
 async def test_a_client_that_does_not_read_is_dropped(bench: Bench):
     async with bench.socket() as socket:
         await socket.subscribe(DELTAS)
