@@ -16,7 +16,7 @@ from core.errors import ConfigurationError, HedgeError
 from store.home import Home
 
 _TRIES = 8
-_ASYNC_TRIES = 4
+_ASYNC_TRIES = 3
 _TERMINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 

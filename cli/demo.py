@@ -44,7 +44,7 @@ def run(*, volume: float, seed: int, keep: bool, primary: str) -> int:
     began = time.monotonic()
     # Being told to end is an ordinary end: what was started is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    family = start(home, seed=seed, speed=1.0, say=lambda text: console.print(text, highlight=False))
+    family = start(home, seed=seed, speed=1.0, say=lambda text: console.print(text, highlight=False), with_api=False)
     try:
         with open_store(home.path) as store:
             session = create_session(store, request, Environment.SANDBOX, home, os.environ)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import yaml
 
+from api.auth import ensure_local_key
 from deployments.processes import Family, require_free_ports
 from deployments.twins import open_sandbox_accounts
+from store import open_store
 from store.home import Home
 
 CODE = Path(__file__).resolve().parent.parent
@@ -42,10 +46,21 @@ def prefect_environ(home: Home) -> dict[str, str]:
     }
 
 
-def start(home: Home, *, seed: int, speed: float, say: Callable[[str], None], family: Family | None = None) -> Family:
-    """Start twins, Prefect and the service; return when a session can be started. On failure nothing is left."""
+def start(
+    home: Home,
+    *,
+    seed: int,
+    speed: float,
+    say: Callable[[str], None],
+    family: Family | None = None,
+    with_api: bool = True,
+) -> Family:
+    """Start twins, Prefect, the service and the API; return when a session can be started.
+
+    On failure nothing is left.
+    """
     home.make()
-    require_free_ports(home)
+    require_free_ports(home, with_api=with_api)
     family = family or Family(home)
     environ = prefect_environ(home)
     try:
@@ -70,10 +85,22 @@ def start(home: Home, *, seed: int, speed: float, say: Callable[[str], None], fa
         for name in listed_names():
             family.wait_for(service, f"{home.prefect_url}/api/deployments/name/hedging-session/{name}", 60)
         say("deployments   " + ", ".join(deployment_names(home)))
+        if with_api:
+            _start_api(home, family, environ, say)
     except BaseException:
         family.stop()
         raise
     return family
+
+
+def _start_api(home: Home, family: Family, environ: dict[str, str], say: Callable[[str], None]) -> None:
+    with open_store(home.path, os.environ.get("HEDGE_DATABASE_URL") or None) as store:
+        ensure_local_key(store, home.api_key, at=datetime.now(UTC), random=os.urandom)  # noqa: TID251
+    api = family.start("api", [sys.executable, "-m", "api.server"], environ)
+    family.wait_for(api, f"{home.api_url}/healthz", 30)
+    say(f"API           {home.api_url}")
+    if home.api_key.exists():
+        say(f"API key       in {home.api_key}")
 
 
 def listed_names() -> list[str]:

@@ -117,16 +117,19 @@ def stop_recorded(home: Home, monotonic: Callable[[], float] = time.monotonic) -
     return stopped
 
 
-def require_free_ports(home: Home) -> None:
+def require_free_ports(home: Home, *, with_api: bool = False) -> None:
     """Raise ConfigurationError naming the first occupied port and what to do about it."""
     wanted = {home.port_base + n: "the venue twins" for n in range(4)} | {home.prefect_port: "Prefect"}
+    if with_api:
+        wanted[home.api_port] = "the API"
     for port, purpose in wanted.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
-                variable = "HEDGE_PREFECT_PORT" if port == home.prefect_port else "HEDGE_PORT_BASE"
+                variables = {home.prefect_port: "HEDGE_PREFECT_PORT", home.api_port: "HEDGE_API_PORT"}
+                variable = variables.get(port, "HEDGE_PORT_BASE")
                 raise ConfigurationError(
                     f"port {port} (for {purpose}) is occupied; stop what uses it (`hedge down` stops an earlier "
                     f"`hedge up`) or choose another with {variable}",
@@ -145,7 +148,9 @@ def _is_ours(pid: int) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return any(word in words for word in (b"hedge", b"sandbox.server", b"deployments.service", b"prefect"))
+    return any(
+        word in words for word in (b"hedge", b"sandbox.server", b"deployments.service", b"api.server", b"prefect")
+    )
 
 
 def _wait_gone(pid: int, timeout_s: float, monotonic: Callable[[], float]) -> bool:

@@ -11,6 +11,7 @@ from core.errors import ConfigurationError
 
 PORT_BASE_DEFAULT = 7100
 PREFECT_PORT_DEFAULT = 4200
+API_PORT_DEFAULT = 8000
 FREE_BYTES_MIN = 200_000_000
 
 
@@ -21,14 +22,16 @@ class Home:
     path: Path
     port_base: int = PORT_BASE_DEFAULT
     prefect_port: int = PREFECT_PORT_DEFAULT
+    api_port: int = API_PORT_DEFAULT
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Home:
-        """Read HEDGE_HOME (default ./var), HEDGE_PORT_BASE and HEDGE_PREFECT_PORT; raise ConfigurationError."""
+        """Read HEDGE_HOME (default ./var), HEDGE_PORT_BASE, HEDGE_PREFECT_PORT, HEDGE_API_PORT; ConfigurationError."""
         return cls(
             Path(environ.get("HEDGE_HOME") or "var").expanduser().resolve(),
             _port(environ, "HEDGE_PORT_BASE", PORT_BASE_DEFAULT),
             _port(environ, "HEDGE_PREFECT_PORT", PREFECT_PORT_DEFAULT),
+            _port(environ, "HEDGE_API_PORT", API_PORT_DEFAULT),
         )
 
     def environ(self) -> dict[str, str]:
@@ -37,6 +40,7 @@ class Home:
             "HEDGE_HOME": str(self.path),
             "HEDGE_PORT_BASE": str(self.port_base),
             "HEDGE_PREFECT_PORT": str(self.prefect_port),
+            "HEDGE_API_PORT": str(self.api_port),
         }
 
     @property
@@ -68,6 +72,16 @@ class Home:
     def prefect_url(self) -> str:
         """The Prefect server's address; its API is below /api."""
         return f"http://127.0.0.1:{self.prefect_port}"
+
+    @property
+    def api_url(self) -> str:
+        """The hedging API's address."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def api_key(self) -> Path:
+        """The file with the key that the first `hedge up` makes, readable by the owner only."""
+        return self.path / "api_key"
 
     @property
     def sandbox_url(self) -> str:

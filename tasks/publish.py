@@ -121,6 +121,7 @@ async def publish(desk: Desk, course: Course, *, net_peak_usd: Decimal = ZERO) -
     net = sum(desk.positions.values(), ZERO)
     await say(desk, "metrics", "metrics_update", {
         "totalVolume": str(totals.volume_generated), "netPosition": str(net), "pnl": str(totals.pnl),
+        "realizedPnl": str(sums.realized), "unrealizedPnl": str(sums.unrealized),
         "fees": str(totals.fees), "fundingPnl": str(totals.funding), "slippage": str(totals.slippage),
         "pairsFilled": totals.pairs_filled, "pairsUnwound": totals.pairs_unwound,
         "positions": {name: str(q) for name, q in desk.positions.items()},

@@ -142,8 +142,8 @@ def free_block(count: int) -> int:
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Start everything once for all e2e tests and stop it at the end."""
-    first = free_block(5)
-    home = Home(tmp_path_factory.mktemp("home"), first, first + 4)
+    first = free_block(6)
+    home = Home(tmp_path_factory.mktemp("home"), first, first + 4, first + 5)
     before = dict(os.environ)
     os.environ.update(home.environ())
     family = start(home, seed=11, speed=1.0, say=print, family=Family(home))

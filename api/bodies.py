@@ -1,0 +1,51 @@
+"""Reading bodies by hand where exact decimals matter: JSON numbers become decimals, never floats."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from fastapi import Request
+
+from core.errors import RequestRefused
+from store.requests import SessionRequest
+
+
+async def json_body(request: Request) -> object:
+    """Return the body as JSON with exact numbers; raise RequestRefused when it is none."""
+    try:
+        return json.loads(await request.body(), parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise RequestRefused("body: not JSON (or nested too deeply)", field="body") from None
+
+
+async def no_body(request: Request) -> None:
+    """Accept nothing, or an empty object; raise RequestRefused for anything else, so that nothing is ignored."""
+    if await request.body() and await json_body(request) != {}:
+        raise RequestRefused("body: this call takes none", field="body")
+
+
+def session_request_body() -> dict[str, Any]:
+    """Return the documentation of a session request's body, both older forms included."""
+    schema = SessionRequest.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    properties = schema["properties"]
+    properties["accountIds"] = {
+        **properties["accounts"],
+        "title": "Account ids",
+        "description": "The same as accounts.",
+    }
+    schema["required"] = [name for name in schema["required"] if name != "accounts"]
+    schema["oneOf"] = [{"required": ["accounts"]}, {"required": ["accountIds"]}]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def session_request_schemas() -> dict[str, Any]:
+    """Return the schemas that the body's documentation refers to."""
+    schema = SessionRequest.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    return dict(schema.get("$defs", {}))
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)

@@ -1,0 +1,41 @@
+"""What an operator can set about the API, from environment variables named HEDGE_API_…"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.errors import ConfigurationError
+from store.home import Home
+
+RATE_DEFAULT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Where the API's home and database are, and its bounds.
+
+    rate_per_window: calls a key may make in window_s seconds. database_url: None for SQLite in the home.
+    command_wait_s: how long a pause or resume is waited for. stop_wait_s and stop_wait_s_max: the same for stop and
+    flatten, and the most a caller may ask for. keep_answers_s: how long first answers are kept.
+    """
+
+    home: Home
+    rate_per_window: int = RATE_DEFAULT
+    window_s: int = 60
+    database_url: str | None = None
+    command_wait_s: float = 5.0
+    stop_wait_s: float = 30.0
+    stop_wait_s_max: float = 120.0
+    keep_answers_s: float = 86_400.0
+    body_bytes_max: int = 65_536
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> ApiSettings:
+        """Read HEDGE_API_RATE (calls a minute and key), HEDGE_DATABASE_URL and the home; raise ConfigurationError."""
+        text = environ.get("HEDGE_API_RATE") or str(RATE_DEFAULT)
+        if not text.isdigit() or not 1 <= int(text) <= 1_000_000:
+            raise ConfigurationError(
+                f"HEDGE_API_RATE must be a whole number of calls a minute, got {text[:20]!r}", field="HEDGE_API_RATE"
+            )
+        return cls(Home.from_env(environ), int(text), database_url=environ.get("HEDGE_DATABASE_URL") or None)

@@ -1,0 +1,133 @@
+"""From an accepted start to a run at Prefect, whoever dies in between. Never trades.
+
+The session's status and a line of the outbox are written in one transaction; then Prefect is asked. What another
+process left open is taken up by the dispatcher, which every API process runs: the same attempt is asked for again,
+and Prefect creates it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from api.errors import ServiceUnavailable
+from api.runs import Created, NotCreated, PrefectUnreachable, RunOutcome, Runs, Unclear
+from core.errors import HedgeError
+from store import Store
+from store.api_records import Start, StartState
+
+_log = logging.getLogger("hedging.api.starts")
+
+CLAIM_S = 30.0
+TURN_S = 1.0
+GIVE_UP_S = 900.0
+COMMAND_AGE_S = 2.0
+RUN_SETTLES_S = 45.0
+
+
+class Starter:
+    """Carries starts out, and gives a session whose run is gone another one."""
+
+    def __init__(
+        self, store: Store, runs: Runs, clock: Callable[[], datetime],
+        *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._runs = runs
+        self._clock = clock
+        self._sleep = sleep
+        self._holder = f"api/{uuid.uuid4()}"
+
+    async def start(self, session_id: str) -> RunOutcome:
+        """Make a pending session active and have its run created: Created, or Unclear (it will be, or was).
+
+        Raises InvalidSessionStatus unless it is pending, and ServiceUnavailable when Prefect certainly created
+        nothing; then the session is pending again.
+        """
+        start = await self._store.journal.open_start(
+            session_id, holder=self._holder, now=self._clock(), claim_s=CLAIM_S
+        )  # fmt: skip
+        outcome = await self._carry_out(start)
+        if isinstance(outcome, NotCreated) and await self._refuse(start, outcome.reason):
+            raise ServiceUnavailable(f"the session was not started, nothing was changed: {outcome.reason}")
+        return outcome
+
+    async def revive(self, session_id: str) -> None:
+        """Have another run created when the session's last one is gone; nothing to do while one lives or comes."""
+        if not await self._has_no_run(session_id):
+            return
+        start = await self._store.journal.open_restart(
+            session_id, holder=self._holder, now=self._clock(), claim_s=CLAIM_S
+        )  # fmt: skip
+        if start is not None:
+            _log.info("session %s: its run is gone, asking for attempt %s", session_id, start.attempt)
+            await self._carry_out(start)
+
+    async def run(self) -> None:
+        """Take up what was left open, until cancelled."""
+        while True:
+            await self._sleep(TURN_S)
+            try:
+                await self.turn()
+            except HedgeError as error:
+                _log.warning("starts cannot be looked after now (%s); trying again", error.code)
+            except Exception:  # noqa: BLE001 - the one task that looks after starts: it tries again, and says so
+                _log.exception("starts cannot be looked after now; trying again")
+
+    async def turn(self) -> None:
+        """Take up open starts that nobody carries out, and sessions that were commanded and have no run."""
+        for start in await self._store.journal.claim_starts(holder=self._holder, now=self._clock(), claim_s=CLAIM_S):
+            outcome = await self._carry_out(start)
+            too_old = self._clock() - start.created_at > timedelta(seconds=GIVE_UP_S)
+            if isinstance(outcome, NotCreated) and too_old:
+                await self._refuse(start, f"not started within {GIVE_UP_S:.0f} s: {outcome.reason}")
+        before = self._clock() - timedelta(seconds=COMMAND_AGE_S)
+        for session_id in await asyncio.to_thread(self._store.reads.unanswered_sessions, before):
+            await self.revive(session_id)
+
+    async def _carry_out(self, start: Start) -> RunOutcome:
+        session = await asyncio.to_thread(self._store.reads.session, start.session_id)
+        if session.attempt >= start.attempt and session.flow_run_id is not None:
+            # The run is there already; only the note of it is missing.
+            outcome: RunOutcome = Created(session.flow_run_id)
+        else:
+            outcome = await self._runs.create(
+                environment=session.environment, session_id=start.session_id, attempt=start.attempt
+            )
+        if isinstance(outcome, Created):
+            await self._store.journal.finish_start(
+                start.session_id, start.attempt, outcome.flow_run_id, at=self._clock()
+            )
+        elif isinstance(outcome, Unclear):
+            _log.warning("session %s attempt %s: %s; asking again", start.session_id, start.attempt, outcome.reason)
+        return outcome
+
+    async def _refuse(self, start: Start, reason: str) -> bool:
+        return await self._store.journal.refuse_start(
+            start.session_id, start.attempt, holder=self._holder, reason=reason, at=self._clock()
+        )
+
+    async def _has_no_run(self, session_id: str) -> bool:
+        reads, now = self._store.reads, self._clock()
+        lease = await asyncio.to_thread(reads.lease, f"session:{session_id}")
+        if lease is not None and lease.expires_at > now:
+            return False
+        session = await asyncio.to_thread(reads.session, session_id)
+        start = await asyncio.to_thread(reads.last_start, session_id)
+        if session.status.is_final or (start is not None and start.state is StartState.OPEN):
+            return False
+        run_id = start.flow_run_id if start is not None and start.flow_run_id else session.flow_run_id
+        if run_id is None:
+            return True
+        try:
+            over = await self._runs.is_over(run_id)
+        except PrefectUnreachable:
+            return False
+        if over is None:
+            return False
+        # A run that is said to go on but holds no lease is dead, unless it has only just begun.
+        begun_at = start.ended_at if start is not None and start.ended_at else session.started_at
+        return over or (begun_at is not None and now - begun_at > timedelta(seconds=RUN_SETTLES_S))
