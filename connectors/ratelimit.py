@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import IntEnum
@@ -264,18 +264,29 @@ class TokenBucket:
             self._credits = 0.0
 
 
-async def take_each(
-    buckets: Sequence[TokenBucket], cost: float = 1.0, *, urgent: bool = False, patient: bool = False,
-    wait_s_max: float | None = None,
-) -> None:  # fmt: skip
-    """Spend from several budgets that one request counts against, from all or from none; raise RateLimited."""
-    for number, bucket in enumerate(buckets):
-        try:
-            await bucket.take(cost, urgent=urgent, patient=patient, wait_s_max=wait_s_max)
-        except BaseException:
-            for taken in buckets[:number]:
-                taken.give_back(cost)
-            raise
+class JointBudget:
+    """Several budgets that one request counts against: credits come from all of them or from none."""
+
+    def __init__(self, *buckets: TokenBucket) -> None:
+        """Order matters: the one that is most likely spent comes first."""
+        self._buckets = buckets
+
+    async def take(
+        self, cost: float = 1.0, *, urgent: bool = False, patient: bool = False, wait_s_max: float | None = None
+    ) -> None:
+        """Spend credits of all budgets; raise RateLimited when one of them would make it wait too long."""
+        for number, bucket in enumerate(self._buckets):
+            try:
+                await bucket.take(cost, urgent=urgent, patient=patient, wait_s_max=wait_s_max)
+            except BaseException:
+                for taken in self._buckets[:number]:
+                    taken.give_back(cost)
+                raise
+
+    def pause(self, retry_after_s: float) -> None:
+        """Obey a 429; which of the limits it was is not said, so all of them rest."""
+        for bucket in self._buckets:
+            bucket.pause(retry_after_s)
 
 
 def retry_after_s(headers: Mapping[str, str], default_s: float) -> float:

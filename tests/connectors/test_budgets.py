@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from connectors.budgets import HERE, Budgets, MemoryLender, budget_key, budgets_of
-from connectors.ratelimit import ALONE_S, ALONE_SHARE, TokenBucket, take_each
+from connectors.ratelimit import ALONE_S, ALONE_SHARE, JointBudget, TokenBucket
 from core.credits import Loan, LoanRequest, Terms
 from core.errors import RateLimited, VenueUnreachable
 from core.instrument import Venue
@@ -169,7 +169,10 @@ async def test_a_request_that_counts_twice_takes_from_all_or_none(stepped) -> No
     budgets = Budgets(stepped.outside())
     wide = budgets.bucket(Venue.PARADEX, URL, "address", HERE, Terms(10, 1))
     narrow = budgets.bucket(Venue.PARADEX, URL, "account", "0x1", Terms(2, 1))
-    await take_each((wide, narrow), 2)
+    both = JointBudget(wide, narrow)
+    await both.take(2)
     with pytest.raises(RateLimited):
-        await take_each((wide, narrow), 2, wait_s_max=0)
+        await both.take(2, wait_s_max=0)
     assert (wide.available, narrow.available) == (8, 0)
+    both.pause(9)
+    assert wide.available == 0
