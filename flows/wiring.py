@@ -8,9 +8,11 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from connectors.budgets import Budgets
 from connectors.registry import open_client
 from connectors.settings import Environment, Outside
 from connectors.venue import VenueClient
@@ -19,6 +21,7 @@ from core.risk import RiskLimits
 from core.strategy import check_accounts, check_against_markets, validate, validate_goal
 from flows.accounts import Account, accounts_for, choose
 from store import NewSession, Session, SessionStatus, Store, open_store
+from store.budgets import StoreLender
 from store.home import Home
 from store.requests import SessionRequest, parse_request
 from tasks.desk import LEASE_TTL_S, Desk, Lease
@@ -29,6 +32,11 @@ _STARTABLE = (SessionStatus.PENDING, SessionStatus.ACTIVE, SessionStatus.PAUSED)
 def outside(seed: int | None = None) -> Outside:
     """The real clock, the real sleep, and randomness from a seed (or from the system without one)."""
     return Outside(lambda: datetime.now(UTC), asyncio.sleep, random.Random(seed))  # noqa: TID251
+
+
+def sharing(store: Store, world: Outside) -> Outside:
+    """Let clients share their request budgets with every process that uses the same store."""
+    return replace(world, budgets=Budgets(world, StoreLender(store.journal, world.clock)))
 
 
 def home() -> Home:
@@ -86,7 +94,7 @@ async def open_desk(store: Store, session_id: str, environment: Environment) -> 
     accounts = choose(accounts_for(environment, home(), os.environ), session.accounts)
     async with AsyncExitStack() as stack:
         lease = await _take(store, session, stack)
-        world = outside(session.seed + lease.attempt)
+        world = sharing(store, outside(session.seed + lease.attempt))
         clients = {name: _client(a, world) for name, a in accounts.items()}
         for client in clients.values():
             stack.push_async_callback(client.aclose)

@@ -145,6 +145,11 @@ class Desk:
             )
         lease.expires_at = now + timedelta(seconds=LEASE_TTL_S)
 
+    async def borrow_ahead(self) -> None:
+        """Have request credits at hand before the legs go out; joins the commit that journals them."""
+        if self.outside.budgets is not None:
+            await self.outside.budgets.borrow_ahead()
+
     async def absorb(self) -> None:
         """Take everything the private streams said since the last call: apply to working orders, journal fills."""
         fresh: list[Fill] = []

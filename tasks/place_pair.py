@@ -185,11 +185,14 @@ async def _catch_up(desk: Desk, state: PairState, policy: PairPolicy) -> PairSta
 
 async def _place(desk: Desk, state: PairState, action: Place) -> PairState:
     desk.require_lease()
+    ahead = asyncio.ensure_future(desk.borrow_ahead())
     try:
         recorded = await desk.store.journal.record_intents([_entry(desk, state, i) for i in action.intents])
     except WireIdTaken:
         refused = {i.client_order_id for i in action.intents}
         return replace(state, refused_ids=state.refused_ids | refused)
+    finally:
+        await ahead
     # The disk may have taken its time; what is journalled and not sent is asked about by whoever drives next.
     desk.require_lease()
     fresh = [r.order.intent for r in recorded if r.is_new]
