@@ -8,7 +8,7 @@ answer comes after the matching and holds the executed quantity. (docs.backpack.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import httpx
@@ -16,9 +16,15 @@ import httpx
 from connectors.backpack import build, parse, verdict, wire
 from connectors.backpack.capabilities import CAPABILITIES
 from connectors.backpack.client_ids import ClientIds
+from connectors.backpack.desk import TRIGGER_PENDING, BackpackDesk
 from connectors.backpack.feed import BackpackFeed
 from connectors.backpack.listing import Listing, parse_listing, parse_terms
+from connectors.backpack.market_data import BackpackMarketData
+from connectors.backpack.pages import all_pages
+from connectors.backpack.records import BackpackRecords
 from connectors.backpack.rest import BackpackRest
+from connectors.backpack.tape import BackpackTape
+from connectors.clock import ClockOffset
 from connectors.http import Answer
 from connectors.settings import BackpackKeys, Endpoints, Outside, Timeouts
 from connectors.venue import CancelOutcome, NotFound, NotSent, PlaceOutcome, Unknown
@@ -31,13 +37,9 @@ from core.numbers import ZERO
 from core.order import Fill, OrderIntent, OrderReport, OrderStatus
 
 BOOK_ROWS = 50
-HISTORY_PAGES_MAX = 50
 # An order found by its 32-bit id must not be older than the intent by more than the clocks may differ.
 CLOCK_SLACK = timedelta(seconds=60)
 MILLISECOND = timedelta(milliseconds=1)
-
-# Takes an offset, keeps what it reads, returns how many rows came and how many there are from that offset on.
-Page = Callable[[int], Awaitable[tuple[int, int]]]
 
 
 class BackpackClient:
@@ -66,19 +68,30 @@ class BackpackClient:
             account_id, endpoints, outside, timeouts,
             ids=self._ids, listing=self._listing, subscription=self._rest.subscription, snapshot=self._snapshot,
         )  # fmt: skip
+        self.market_data = BackpackMarketData(self._rest, self._market)
+        self.records = BackpackRecords(account_id, self._rest, self._market, self._facts)
+        self.desk = BackpackDesk(
+            self._rest, self.records, self._ids, market=self._market, facts=self._facts, mark=self.mark
+        )
+        self.tape = BackpackTape(endpoints, outside, timeouts, self._market)
 
     async def connect(self) -> None:
         """Measure the clock offset, prove the keys on a signed read, and learn the markets."""
-        await self.server_time()
+        await self.measure_clock()
         await self.markets()
 
     async def aclose(self) -> None:
         """Close streams and connections; safe to call twice."""
+        await self.tape.aclose()
         await self.feed.aclose()
         await self._rest.aclose()
 
     def wire_client_id(self, client_order_id: str) -> str:
-        """Return the id by which the venue knows an order: 32 bits of the client order id, in decimal."""
+        """Return the id by which the venue knows an order: 32 bits of the client order id, in decimal.
+
+        Whoever asks for it is about to look for the order, so it is remembered as one of ours.
+        """
+        self._ids.remember(client_order_id)
         return str(uint32_of(client_order_id))
 
     async def markets(self) -> Mapping[str, Market]:
@@ -107,8 +120,17 @@ class BackpackClient:
         return parse.parse_funding_rate(answer.body, market, answer.received_at)
 
     async def server_time(self) -> datetime:
-        """Read the venue's clock; signing follows it."""
+        """Read the venue's clock."""
         return await self._rest.server_time()
+
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """The venue's clock against ours as measured last, None before connecting."""
+        return self._rest.clock_offset
+
+    async def measure_clock(self) -> ClockOffset:
+        """Measure the venue's clock against ours now; signing and order validity follow it."""
+        return await self._rest.measure_clock()
 
     async def margin(self) -> Margin:
         """Read equity and margin; active is False while the venue liquidates the account."""
@@ -173,10 +195,14 @@ class BackpackClient:
         return report or NotFound(self.venue, intent.client_order_id, self._outside.clock())
 
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
-        """Read the account's resting orders of one market; those of other clients have no client order id."""
+        """Read the account's resting orders of one market, without those that still wait for a price.
+
+        Those of other clients, or from before a restart, have no client order id; the venue's own id tells.
+        """
         answer = await self._rest.ask(build.resting_orders(self._market(symbol).venue_symbol))
         facts = self._facts()
-        return tuple(parse.report_of(row, facts, answer.received_at) for row in parse.parse_orders(answer.body))
+        rows = [row for row in parse.parse_orders(answer.body) if row.status != TRIGGER_PENDING]
+        return tuple(parse.report_of(row, facts, answer.received_at) for row in rows)
 
     async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
         """Read all executions since a time (inclusive, to the millisecond), oldest first, ADL and liquidations too."""
@@ -192,7 +218,7 @@ class BackpackClient:
                 found.setdefault(fill.trade_id, fill)
             return len(rows), parse.rows_left(answer.headers, offset, len(rows))
 
-        await _all_pages(page, "fills")
+        await all_pages(page, "fills")
         earliest = wire.EPOCH + from_ms * MILLISECOND
         wanted = (fill for fill in found.values() if fill.venue_time >= earliest)
         return tuple(sorted(wanted, key=lambda fill: fill.venue_time))
@@ -211,7 +237,7 @@ class BackpackClient:
             is_past = bool(rows) and rows[-1].interval_end_timestamp < since
             return len(rows), 0 if is_past else parse.rows_left(answer.headers, offset, len(rows))
 
-        await _all_pages(page, "funding history")
+        await all_pages(page, "funding history")
         wanted = (payment for payment in found.values() if payment.paid_at >= since)
         return tuple(sorted(wanted, key=lambda payment: payment.paid_at))
 
@@ -253,7 +279,7 @@ class BackpackClient:
             is_done = bool(found) or is_past
             return len(rows), 0 if is_done else parse.rows_left(answer.headers, offset, len(rows))
 
-        await _all_pages(page, "order history")
+        await all_pages(page, "order history")
         return found[0] if found else None
 
     async def _executed(self, intent: OrderIntent, venue_order_id: str | None) -> OrderReport | None:
@@ -313,16 +339,3 @@ class BackpackClient:
 
     def _market(self, symbol: str) -> Market:
         return self._listing().market(symbol)
-
-
-async def _all_pages(page: Page, what: str) -> None:
-    """Ask for page after page until nothing is left; raise ProtocolViolation beyond HISTORY_PAGES_MAX."""
-    offset = 0
-    for _ in range(HISTORY_PAGES_MAX):
-        came, left = await page(offset)
-        if came == 0 or left == 0:
-            return
-        offset += came
-    raise ProtocolViolation(
-        f"backpack: more than {HISTORY_PAGES_MAX} pages of {what}; ask for a shorter time", venue="backpack"
-    )

@@ -1,6 +1,7 @@
 """The two names of an order: our client order id (UUID text) and Backpack's 32-bit clientId. Pure and bounded.
 
-A hash cannot be turned back, so what was asked for is remembered; a clientId nobody here knows is somebody else's.
+A hash cannot be turned back, so what was asked for is remembered; a clientId nobody here knows is somebody else's, or
+one of ours from before a restart.
 The venue does not document that it refuses a repeated clientId, so an id in use for another order is refused here.
 """
 
@@ -33,3 +34,10 @@ class ClientIds:
     def name(self, number: int | None) -> str | None:
         """Return the client order id behind a clientId, None when it is not one of ours."""
         return None if number is None else self._names.get(number)
+
+    def name_or_wire(self, number: int | None) -> str | None:
+        """Return the client order id behind a clientId, or the clientId itself as text; None for none.
+
+        After a restart nothing is remembered: the journal keeps every order's wire form and knows whose it is.
+        """
+        return None if number is None else self._names.get(number, str(number))

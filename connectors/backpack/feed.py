@@ -13,13 +13,13 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
-from connectors.backpack import build, parse, wire
+from connectors.backpack import build, parse, parse_account, wire, wire_account
 from connectors.backpack.client_ids import ClientIds
 from connectors.backpack.depth import DepthBook, Joined
 from connectors.backpack.listing import Listing
 from connectors.settings import Endpoints, Outside, Timeouts
 from connectors.stream import EventQueue, Send, Stream, StreamSettings
-from connectors.venue import FeedEvent, FeedHealth, FillUpdate, OrderUpdate
+from connectors.venue import BalanceUpdate, FeedEvent, FeedHealth, FillUpdate, OrderUpdate, PositionUpdate
 from core.errors import AuthenticationFailed, ProtocolViolation, VenueError, VenueRejected, VenueUnreachable
 from core.instrument import Venue
 from core.market import Book, Mark
@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "private"
 ORDERS = "account.orderUpdate"
+POSITIONS = "account.positionUpdate"
+BALANCES = "account.balanceUpdate"
 INVALID_SIGNATURE = 4003
-# docs.backpack.exchange, Streams / Orders: conditional orders are never placed from here and carry no executions.
-TRIGGER_EVENTS = frozenset({"triggerPlaced", "triggerFailed"})
 SNAPSHOT_RETRY_S = 0.25
 SNAPSHOT_RETRY_S_MAX = 5.0
 
@@ -78,6 +78,7 @@ class BackpackFeed:
         self._price_at: datetime | None = None
         self._refused: str | None = None
         self._gaps = 0
+        self._last_heard: dict[str, datetime] = {}
 
     async def start(self, symbols: Sequence[str]) -> None:
         """Connect, subscribe books, marks and orders in one signed frame; return when all books and marks are there.
@@ -133,7 +134,11 @@ class BackpackFeed:
         return await self._events.wait(timeout_s)
 
     def health(self) -> FeedHealth:
-        """Say how the stream is; public_up needs every book to be live as well."""
+        """Say how the stream is; public_up needs every book to be live as well.
+
+        Channels are orders, positions, balances, and book and mark of each market ("book ETH/USD"). The three private
+        ones speak only when something changes.
+        """
         is_up = self._stream.is_up
         books_live = all(book.is_live for book in self._books.values())
         return FeedHealth(
@@ -142,6 +147,7 @@ class BackpackFeed:
             last_message_at=self._stream.last_message_at,
             reconnects=self._stream.reconnects,
             gaps=self._gaps,
+            last_heard=dict(self._last_heard),
         )
 
     async def opened(self, send: Send) -> None:
@@ -168,6 +174,10 @@ class BackpackFeed:
             self._take_mark(wire.read(wire.MarkEvent, envelope.payload, "mark event"), now)
         elif envelope.stream.startswith(ORDERS):
             self._take_order(wire.read(wire.OrderEvent, envelope.payload, "order event"), now)
+        elif envelope.stream.startswith(POSITIONS):
+            self._take_position(wire.read(wire_account.PositionEvent, envelope.payload, "position event"), now)
+        elif envelope.stream.startswith(BALANCES):
+            self._take_balance(wire.read(wire_account.BalanceEvent, envelope.payload, "balance event"), now)
         self._look_whether_complete()
 
     def lost(self) -> None:
@@ -184,7 +194,13 @@ class BackpackFeed:
 
     def _stream_names(self) -> list[str]:
         depths = [f"depth.{venue_symbol}" for venue_symbol in self._venue_symbols]
-        return [ORDERS, *depths, *(f"markPrice.{venue_symbol}" for venue_symbol in self._venue_symbols)]
+        return [
+            ORDERS,
+            POSITIONS,
+            BALANCES,
+            *depths,
+            *(f"markPrice.{venue_symbol}" for venue_symbol in self._venue_symbols),
+        ]
 
     def _complain(self, problem: wire.StreamProblem) -> None:
         text = f"backpack refused the stream: {problem.code} {problem.message[:120]}"
@@ -197,6 +213,7 @@ class BackpackFeed:
         symbol = self._venue_symbols.get(event.symbol)
         if symbol is None:
             raise ProtocolViolation("backpack: depth of a market that was not asked for", venue="backpack")
+        self._last_heard[f"book {symbol}"] = now
         if self._books[symbol].apply(event, now) is Joined.GAP:
             self._gaps += 1
             log.warning("venue=backpack account=%s symbol=%s book gap; asking again", self._account_id, symbol)
@@ -206,13 +223,15 @@ class BackpackFeed:
         symbol = self._venue_symbols.get(event.symbol)
         if symbol is None:
             raise ProtocolViolation("backpack: a price of a market that was not asked for", venue="backpack")
+        self._last_heard[f"mark {symbol}"] = now
         self._marks[symbol] = parse.mark_of(event, symbol, now)
         self._price_at = now
         self._spoken.set()
 
     def _take_order(self, event: wire.OrderEvent, now: datetime) -> None:
         """Queue the execution before the state it led to. Spot orders (collateral conversion) are not reported."""
-        if event.symbol not in self._listing().symbol_of or event.event in TRIGGER_EVENTS:
+        self._last_heard["orders"] = now
+        if event.symbol not in self._listing().symbol_of:
             return
         facts = parse.Facts(self._account_id, self._listing(), self._ids)
         fill = parse.fill_of_event(event, facts, now)
@@ -220,6 +239,17 @@ class BackpackFeed:
         if fill is not None:
             self._events.put(FillUpdate(fill))
         self._events.put(OrderUpdate(report))
+
+    def _take_position(self, event: wire_account.PositionEvent, now: datetime) -> None:
+        """Queue a position; right after subscribing the open ones come once."""
+        self._last_heard["positions"] = now
+        if event.symbol in self._listing().symbol_of:
+            facts = parse.Facts(self._account_id, self._listing(), self._ids)
+            self._events.put(PositionUpdate(parse_account.position_of_event(event, facts, now)))
+
+    def _take_balance(self, event: wire_account.BalanceEvent, now: datetime) -> None:
+        self._last_heard["balances"] = now
+        self._events.put(BalanceUpdate(parse_account.balance_of_event(event, self._account_id, now)))
 
     def _sync(self, symbol: str) -> None:
         """Start fetching a snapshot for one book unless that is under way; one task per market at most."""
@@ -253,6 +283,7 @@ class BackpackFeed:
         self._stop_syncs()
         self._marks.clear()
         self._price_at = None
+        self._last_heard.clear()
         for book in self._books.values():
             book.reset()
 

@@ -20,7 +20,7 @@ from core.errors import ProtocolViolation
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Level, Mark
 from core.numbers import ZERO
-from core.order import Fill, Liquidity, OrderReport, OrderStatus, Side
+from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Side
 
 SIDES = {"Bid": Side.BUY, "Ask": Side.SELL}
 
@@ -35,6 +35,20 @@ STATUSES = {
     "Expired": OrderStatus.EXPIRED,
     "TriggerFailed": OrderStatus.REJECTED,
 }
+
+# docs.backpack.exchange, SystemOrderType (history) and the order stream's origin. Only USER is an order of the owner.
+SYSTEM_ORDERS = {
+    "LiquidatePositionOnBook": FillCause.LIQUIDATION,
+    "LiquidatePositionOnBackstop": FillCause.BACKSTOP,
+    "LiquidatePositionOnAdl": FillCause.ADL,
+}
+ORIGINS = {
+    "USER": FillCause.TRADE,
+    "LIQUIDATION_AUTOCLOSE": FillCause.LIQUIDATION,
+    "BACKSTOP_LIQUIDITY_PROVIDER": FillCause.BACKSTOP,
+    "ADL_AUTOCLOSE": FillCause.ADL,
+}
+NOTHING_EXECUTED = frozenset({"triggerPlaced", "triggerFailed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +203,7 @@ def fill_of(row: wire.FillRow, facts: Facts, received_time: datetime) -> Fill:
         facts.account_id,
         facts.symbol(row.symbol),
         trade_id(row),
-        facts.ids.name(row.client_id),
+        facts.ids.name_or_wire(row.client_id),
         row.order_id,
         side_of(row.side),
         row.quantity,
@@ -198,6 +212,7 @@ def fill_of(row: wire.FillRow, facts: Facts, received_time: datetime) -> Fill:
         Liquidity.MAKER if row.is_maker else Liquidity.TAKER,
         row.timestamp,
         received_time,
+        cause_of(row.system_order_type, SYSTEM_ORDERS),
     )
 
 
@@ -254,7 +269,8 @@ def mark_of(event: wire.MarkEvent, symbol: str, received_time: datetime) -> Mark
 
 def report_of_event(event: wire.OrderEvent, facts: Facts, received_time: datetime) -> OrderReport:
     """Turn an order event into a report of the order's state after it."""
-    if event.executed_quantity is None:
+    executed = ZERO if event.event in NOTHING_EXECUTED else event.executed_quantity
+    if executed is None:
         raise ProtocolViolation(f"backpack: {event.event} does not say what was executed", venue="backpack")
     return OrderReport(
         Venue.BACKPACK,
@@ -263,8 +279,8 @@ def report_of_event(event: wire.OrderEvent, facts: Facts, received_time: datetim
         facts.ids.name(event.client_id),
         event.order_id,
         status_of(event.status),
-        event.executed_quantity,
-        _average(event.executed_quantity, event.executed_quote_quantity),
+        executed,
+        _average(executed, event.executed_quote_quantity),
         event.expiry_reason,
         event.engine_time,
         received_time,
@@ -286,7 +302,7 @@ def fill_of_event(event: wire.OrderEvent, facts: Facts, received_time: datetime)
         facts.account_id,
         facts.symbol(event.symbol),
         trade_name(event.symbol, event.trade_id, event.order_id),
-        facts.ids.name(event.client_id),
+        facts.ids.name_or_wire(event.client_id),
         event.order_id,
         side_of(event.side),
         quantity,
@@ -295,7 +311,13 @@ def fill_of_event(event: wire.OrderEvent, facts: Facts, received_time: datetime)
         Liquidity.MAKER if maker else Liquidity.TAKER,
         event.engine_time,
         received_time,
+        cause_of(event.origin, ORIGINS),
     )
+
+
+def cause_of(text: str | None, known: Mapping[str, FillCause]) -> FillCause:
+    """Read why an execution happened. A kind of system order nobody knows yet is still the venue's doing."""
+    return FillCause.TRADE if text is None else known.get(text, FillCause.SETTLEMENT)
 
 
 def side_of(text: str) -> Side:

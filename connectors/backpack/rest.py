@@ -13,6 +13,7 @@ import httpx
 from connectors.backpack import build, parse, verdict, wire
 from connectors.backpack.auth import WINDOW_MS_DEFAULT, Signer
 from connectors.budgets import HERE, budgets_of
+from connectors.clock import ClockOffset, measure
 from connectors.http import Answer, HttpVenue
 from connectors.ratelimit import TokenBucket, retry_after_s
 from connectors.settings import BackpackKeys, Endpoints, Outside, Timeouts
@@ -29,6 +30,7 @@ HISTORICAL = Terms(capacity=6, per_s=0.4)
 HISTORICAL_PATHS = frozenset({"/api/v1/klines", "/api/v1/trades/history"})
 HISTORICAL_WAIT_S_MAX = 30.0
 CLOCK_AGE_S_MAX = 300.0
+CLOCK_RESOLUTION = timedelta(milliseconds=1)
 
 
 class BackpackRest:
@@ -55,21 +57,22 @@ class BackpackRest:
         self._budget = budgets.bucket(Venue.BACKPACK, url, "account", keys.api_key, ACCOUNT)
         self._public = budgets.bucket(Venue.BACKPACK, url, "address", HERE, ADDRESS)
         self._historical = budgets.bucket(Venue.BACKPACK, url, "address-historical", HERE, HISTORICAL)
-        self._clock_offset = timedelta(0)
-        self._clock_read_at: datetime | None = None
+        self.clock_offset: ClockOffset | None = None
+        self._is_clock_doubted = False
 
     async def aclose(self) -> None:
         """Close the connections; safe to call twice."""
         await self._http.aclose()
 
     async def server_time(self) -> datetime:
-        """Read the venue's clock, and take its distance from ours for signing (to half a round trip)."""
-        before = self._outside.clock()
-        answer = await self.read("/api/v1/time")
-        theirs = parse.parse_server_time(answer.body)
-        self._clock_offset = theirs - (before + (answer.received_at - before) / 2)
-        self._clock_read_at = answer.received_at
-        return theirs
+        """Read the venue's clock."""
+        return parse.parse_server_time((await self.read("/api/v1/time")).body)
+
+    async def measure_clock(self) -> ClockOffset:
+        """Measure the distance of the venue's clock from ours; from then on requests are signed by it."""
+        self.clock_offset = await measure(self.server_time, self._outside.clock, resolution=CLOCK_RESOLUTION)
+        self._is_clock_doubted = False
+        return self.clock_offset
 
     def subscription(self) -> list[str]:
         """Sign a stream subscription now."""
@@ -99,14 +102,18 @@ class BackpackRest:
     async def command(
         self, request: build.Request, *, valid_until: datetime | None = None, is_urgent: bool = True
     ) -> Answer | NotSent | Unknown:
-        """Sign and send one command once; the window is what is left of its validity after waiting for the budget."""
+        """Sign and send one command once.
+
+        The window is what is left of its validity after waiting for the budget, less what the clock may be wrong by:
+        whatever arrives after valid_until is refused by the venue.
+        """
         try:
             await self._budget.take(urgent=is_urgent)
         except RateLimited as limited:
             return NotSent(limited.message)
         window_ms: int | None = WINDOW_MS_DEFAULT
         if valid_until is not None:
-            window_ms = build.window_ms(valid_until, self._outside.clock())
+            window_ms = build.window_ms(valid_until, self._outside.clock() + self._clock_error())
         if window_ms is None:
             return NotSent(f"backpack: {request.method} {request.path} was no longer valid before it could be sent")
         headers = self._headers(request, window_ms) | {"Content-Type": "application/json; charset=utf-8"}
@@ -127,17 +134,22 @@ class BackpackRest:
         if refused.code == verdict.RATE_LIMITED:
             budget.pause(retry_after_s(answer.headers, verdict.PAUSE_S_DEFAULT))
         elif refused.code == verdict.REQUEST_EXPIRED:
-            self._clock_read_at = None
+            self._is_clock_doubted = True
 
     async def _keep_clock(self) -> None:
-        now = self._outside.clock()
-        if self._clock_read_at is None or (now - self._clock_read_at).total_seconds() > CLOCK_AGE_S_MAX:
-            await self.server_time()
+        known, now = self.clock_offset, self._outside.clock()
+        if known is None or self._is_clock_doubted or (now - known.measured_at).total_seconds() > CLOCK_AGE_S_MAX:
+            await self.measure_clock()
+
+    def _clock_error(self) -> timedelta:
+        return self.clock_offset.error if self.clock_offset is not None else timedelta(0)
 
     def _headers(self, request: build.Request, window_ms: int = WINDOW_MS_DEFAULT) -> dict[str, str]:
         return self._signer.headers(
-            request.instruction, (request.params,), timestamp_ms=self._venue_ms(), window_ms=window_ms
+            request.instruction, request.groups(), timestamp_ms=self._venue_ms(), window_ms=window_ms
         )
 
     def _venue_ms(self) -> int:
-        return (self._outside.clock() + self._clock_offset - wire.EPOCH) // timedelta(milliseconds=1)
+        now = self._outside.clock()
+        theirs = now if self.clock_offset is None else self.clock_offset.venue_time(now)
+        return (theirs - wire.EPOCH) // timedelta(milliseconds=1)

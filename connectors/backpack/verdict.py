@@ -7,7 +7,9 @@ acted on. Everything else about a command (5xx, 408, engine timeouts, unreadable
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.backpack import parse, wire
@@ -111,6 +113,34 @@ def place_outcome(answer: Answer, intent: OrderIntent, client_id: int, facts: pa
     return Unknown(_no_proof(answer, "the order"))
 
 
+def batch_outcomes(answer: Answer, orders: Sequence[tuple[OrderIntent, int]], facts: parse.Facts) -> list[PlaceOutcome]:
+    """Say what the answer to a batch (intent, client id) proves of each order, in the same order.
+
+    A refused request took none of them. An answer that is not one item an order proves nothing of any.
+    """
+    if answer.status != 200:
+        refused = refusal(answer)
+        whole = Unknown(_no_proof(answer, "the batch")) if refused is None else Rejected(refused.text, refused.code)
+        return [whole for _ in orders]
+    try:
+        items = wire.read_json(answer.body, "batch")
+    except ProtocolViolation as violation:
+        return [Unknown(f"the answer could not be read: {violation.message}") for _ in orders]
+    if not isinstance(items, list) or len(items) != len(orders):
+        return [Unknown("backpack answered a batch with something else than one item an order") for _ in orders]
+    return [_item_outcome(item, order, answer, facts) for item, order in zip(items, orders, strict=True)]
+
+
+def _item_outcome(item: object, order: tuple[OrderIntent, int], answer: Answer, facts: parse.Facts) -> PlaceOutcome:
+    """Judge one item as if it had come alone: `operation` tells whether it is an order or an error body."""
+    operation = item.get("operation") if isinstance(item, dict) else None
+    status = {"Ok": 200, "Err": 400}.get(str(operation))
+    if status is None:
+        return Unknown("backpack answered an order of a batch with neither Ok nor Err")
+    alone = Answer(status, json.dumps(item, default=str).encode(), answer.headers, answer.received_at)
+    return place_outcome(alone, *order, facts)
+
+
 def cancel_outcome(answer: Answer) -> CancelOutcome:
     """Say what the answer to a cancel proves; 200 and 202 (taken, not yet done) both leave the final state to read.
 
@@ -132,6 +162,8 @@ def read_error(answer: Answer, what: str, account_id: str) -> VenueError:
     named = {"venue": "backpack", "account": account_id, "status": answer.status}
     refused = refusal(answer)
     if refused is None:
+        if answer.status == 204:
+            return VenueUnavailable(f"backpack: {what} has nothing to tell at present", **named)
         if answer.status == 408:
             return VenueUnreachable(f"backpack: {what} timed out at the venue", **named)
         if answer.status >= 500:

@@ -258,6 +258,7 @@ class FillRow(Wire):
     symbol: str
     timestamp: Moment
     trade_id: Integer | None = None
+    system_order_type: str | None = None
 
 
 class FundingRow(Wire):
@@ -322,6 +323,7 @@ class OrderEvent(Wire):
     fee_symbol: str | None = Field(default=None, alias="N")
     is_maker: bool | None = Field(default=None, alias="m")
     trade_id: Integer | None = Field(default=None, alias="t")
+    origin: str | None = Field(default=None, alias="O")
     engine_time: Microseconds = Field(alias="T")
 
 

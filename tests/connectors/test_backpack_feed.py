@@ -156,7 +156,13 @@ async def test_one_signed_frame_subscribes_everything_and_prices_come_last() -> 
         (subscribed,) = streams.subscriptions
         assert subscribed == {
             "method": "SUBSCRIBE",
-            "params": ["account.orderUpdate", "depth.ETH_USDC_PERP", "markPrice.ETH_USDC_PERP"],
+            "params": [
+                "account.orderUpdate",
+                "account.positionUpdate",
+                "account.balanceUpdate",
+                "depth.ETH_USDC_PERP",
+                "markPrice.ETH_USDC_PERP",
+            ],
             "signature": Signer(KEYS).subscription(timestamp_ms=1_700_000_000_000),
         }
         assert feed.book("ETH/USD").best_ask == Decimal("2999.5")
@@ -211,15 +217,16 @@ async def test_an_execution_comes_before_the_state_it_led_to() -> None:
         assert filled.report.filled_quantity == Decimal("0.2")
 
 
-async def test_spot_and_conditional_orders_are_not_reported() -> None:
+async def test_spot_orders_are_not_reported_and_waiting_ones_have_executed_nothing() -> None:
     streams = ScriptedStreams()
     async with feed_on(streams, ScriptedDepth(1000)) as feed:
         await feed.start(["ETH/USD"])
         spot = ORDER_FILL | {"s": "ETH_USDC", "N": "ETH"}
         trigger = ORDER_ACCEPTED | {"e": "triggerPlaced", "X": "TriggerPending", "z": None}
         await streams.say(order(spot), order(trigger), order(ORDER_ACCEPTED))
-        (only,) = await events(feed, 1)
-        assert only.report.venue_order_id == ORDER_ACCEPTED["i"]
+        waiting, resting = await events(feed, 2)
+        assert waiting.report.venue_order_id == resting.report.venue_order_id == ORDER_ACCEPTED["i"]
+        assert (waiting.report.status, waiting.report.filled_quantity) == (OrderStatus.ACCEPTED, 0)
 
 
 async def test_a_lost_connection_is_told_and_nothing_stays_proven() -> None:

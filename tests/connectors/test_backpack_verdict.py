@@ -140,7 +140,8 @@ def test_a_cancel_refused_at_the_door_did_nothing() -> None:
         (answer(408), VenueUnreachable),
         (problem("INVALID_MARKET"), VenueRejected),
         (answer(400, b"what?"), ProtocolViolation),
-        (answer(204), ProtocolViolation),
+        (answer(204), VenueUnavailable),
+        (answer(302), ProtocolViolation),
     ],
 )
 def test_a_read_that_failed_says_which_way(given, kind) -> None:
