@@ -99,8 +99,15 @@ async def open_desk(store: Store, session_id: str, environment: Environment) -> 
         for client in clients.values():
             stack.push_async_callback(client.aclose)
         desk = _desk(store, session, accounts, clients=clients, world=world, lease=lease)
+        keeper = asyncio.create_task(desk.keep_lease_alive(), name="lease")
+        stack.push_async_callback(_end, keeper)
         await _connect(desk)
         yield desk
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _take(store: Store, session: Session, stack: AsyncExitStack) -> Lease:

@@ -7,6 +7,7 @@ are core's, and the story of a session is the flow's.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
@@ -24,21 +25,31 @@ from core.numbers import ZERO, common_step
 from core.order import Fill, Order, OrderReport, OrderStatus, Reported, apply
 from core.risk import RiskLimits
 from core.strategy import SessionGoal, Strategy
-from store import Store
+from store import Store, StoreError
+
+_log = logging.getLogger("hedging.desk")
 
 LEASE_TTL_S = 20.0
 LEASE_MARGIN_S = 4.0
 LEASE_RENEW_S = 5.0
+# A run whose steps have not stirred for this long has hung; its lease is let go, so that another one may take over.
+LEASE_UNATTENDED_S = 180.0
+_LEASE_RETRY_S = 1.0
 
 
 @dataclass(slots=True)
 class Lease:
-    """The right to drive a session and its accounts; worthless once the clock passes `expires_at`."""
+    """The right to drive a session and its accounts; worthless once the clock passes `expires_at`, or once lost.
+
+    stirred_at: when a step of the run last asked for it.
+    """
 
     scopes: tuple[str, ...]
     holder: str
     attempt: int
     expires_at: datetime
+    is_lost: bool = False
+    stirred_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -124,12 +135,13 @@ class Desk:
 
     def require_lease(self) -> None:
         """Raise LeaseLost unless this run may still send orders; asked before every order, without I/O."""
-        if self.now() > self.lease.expires_at - timedelta(seconds=LEASE_MARGIN_S):
+        if self.lease.is_lost or self.now() > self.lease.expires_at - timedelta(seconds=LEASE_MARGIN_S):
             raise LeaseLost(f"session {self.session_id}: the lease ran out; another run may drive it now")
 
     async def keep_lease(self) -> None:
-        """Renew the lease when it is due; called at every step that takes time."""
-        if self.now() > self.lease.expires_at - timedelta(seconds=LEASE_TTL_S - LEASE_RENEW_S):
+        """Renew the lease when it is due; called at every step that takes time. Raises LeaseLost."""
+        self.lease.stirred_at = self.now()
+        if self.lease.is_lost or self.now() > self.lease.expires_at - timedelta(seconds=LEASE_TTL_S - LEASE_RENEW_S):
             await self.renew_lease()
 
     async def renew_lease(self) -> None:
@@ -138,12 +150,35 @@ class Desk:
         kept = await self.store.journal.renew_many(
             lease.scopes, lease.holder, attempt=lease.attempt, ttl_s=LEASE_TTL_S, now=now
         )
-        if not kept:
-            lease.expires_at = now
+        if not kept or lease.is_lost:
+            lease.expires_at, lease.is_lost = now, True
             raise LeaseLost(
                 f"session {self.session_id} or one of its accounts is driven by another run; this one stops"
             )
-        lease.expires_at = now + timedelta(seconds=LEASE_TTL_S)
+        lease.expires_at = max(lease.expires_at, now + timedelta(seconds=LEASE_TTL_S))
+
+    async def keep_lease_alive(self) -> None:
+        """Renew the lease beside the run's steps, so that a venue that hangs does not end it; for a task of the run.
+
+        Returns when the lease is lost (ordering stops at once) or when the run has not stirred for too long.
+        """
+        self.lease.stirred_at = self.lease.stirred_at or self.now()
+        pause = LEASE_RENEW_S
+        while True:
+            await self.outside.sleep(pause)
+            if self.now() - self.lease.stirred_at > timedelta(seconds=LEASE_UNATTENDED_S):
+                _log.error("session %s: no step for %.0f s; its lease is let go", self.session_id, LEASE_UNATTENDED_S)
+                return
+            try:
+                await self.renew_lease()
+            except LeaseLost as lost:
+                _log.error("%s", lost)
+                return
+            except StoreError as error:
+                _log.warning("session %s: the lease could not be renewed (%s)", self.session_id, error)
+                pause = _LEASE_RETRY_S
+            else:
+                pause = LEASE_RENEW_S
 
     async def borrow_ahead(self) -> None:
         """Have request credits at hand before the legs go out; joins the commit that journals them."""

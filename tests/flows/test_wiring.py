@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from connectors.settings import Environment
+from core.credits import Terms
 from core.errors import (
     AccountNotActive,
     ConfigurationError,
@@ -19,9 +20,11 @@ from core.errors import (
     InvalidSessionStatus,
     InvalidStrategy,
     LeaseLost,
+    RateLimited,
     SelfTradeRisk,
 )
-from flows.wiring import create_session, open_desk, stored_request
+from core.instrument import Venue
+from flows.wiring import create_session, open_desk, outside, sharing, stored_request
 from store import SessionStatus, Store, open_store
 from store.errors import SessionNotFound
 from store.home import Home
@@ -162,3 +165,13 @@ async def test_venues_that_cannot_be_reached_leave_no_lease_behind(store: Store,
         await opened(store, session_id)
     for scope in (f"session:{session_id}", "account:account1", "account:account2"):
         assert store.reads.lease(scope) is None
+
+
+async def test_two_runs_on_one_store_share_their_request_budgets(store: Store) -> None:
+    budgets = [sharing(store, outside(seed)).budgets for seed in (1, 2)]
+    terms = Terms(capacity=20, per_s=0.001)
+    one, other = (b.bucket(Venue.PACIFICA, "http://127.0.0.1:1", "key", "k", terms) for b in budgets if b is not None)
+    for _ in range(12):
+        await one.take(wait_s_max=0)
+    with pytest.raises(RateLimited):
+        await other.take(12, wait_s_max=0)
