@@ -8,14 +8,20 @@ from typing import Annotated
 
 import typer
 
+from cli.nouns import CONTEXT, Root
+from cli.place import NOT_CLEAN, exit_code
 from core.errors import HedgeError
 
 app = typer.Typer(
     name="hedge",
+    cls=Root,
     help="Hedging sessions across perpetual-futures venues.",
+    epilog="Exit codes: 0 done, 1 not clean, 2 refused, 3 not reachable, 130 interrupted.",
     no_args_is_help=True,
     add_completion=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings=CONTEXT,
 )
 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the twins' prices and market makers.")]
@@ -24,6 +30,7 @@ PortBase = Annotated[
     int | None,
     typer.Option(min=1024, max=65000, help="Control port of the twins; the venues are on the next three."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
 @app.command()
@@ -69,33 +76,59 @@ def sandbox(
     raise typer.Exit(main_run(seed, port_base or Home.from_env(os.environ).port_base, speed, scenario))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
-def session(context: typer.Context) -> None:
-    """Run a session from a request file; list, show, pause, resume, stop (`hedge session --help`)."""
-    from cli.session import app as nouns
+@app.command()
+def flatten(
+    wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait until all are flat.")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Wind every running or paused session down to flat; exit code 1 when one is not flat in time."""
+    from cli.steering import flatten_all
 
-    nouns(args=context.args, prog_name="hedge session")
+    raise typer.Exit(flatten_all(wait_s=wait, as_json=as_json))
 
 
 @app.command()
 def report(session_id: str) -> None:
     """Write the HTML report of a session again, from the results, and print its path."""
-    from flows.report import write_report
-    from store.home import Home
+    from cli.session import report as write
 
-    typer.echo(write_report(Home.from_env(os.environ), session_id))
+    write(session_id)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Hedging sessions across perpetual-futures venues."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"hedge {installed('hedging')}")
+        raise typer.Exit
 
 
 def main() -> None:
-    """Run the command line; every error of ours is one sentence on stderr and exit code 2."""
+    """Run the command line; every error of ours is one sentence on stderr and exit code 2 or 3."""
     try:
-        app()
+        if not _answered_at_once(sys.argv[1:]):
+            app()
     except HedgeError as error:
         print(f"hedge: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(exit_code(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(NOT_CLEAN)
+
+
+def _answered_at_once(arguments: list[str]) -> bool:
+    """The question that is asked most has nothing to parse, so it does not wait for the parser's libraries to load."""
+    if arguments not in (["session", "list"], ["session", "list", "--json"]):
+        return False
+    from cli.session import list_
+
+    list_(as_json="--json" in arguments)
+    return True
 
 
 if __name__ == "__main__":

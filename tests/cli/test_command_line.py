@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.watch import sparkline
+from cli.picture import sparkline
 
 GOOD: dict[str, Any] = {
     "accounts": ["account1", "account2"],
