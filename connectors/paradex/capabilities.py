@@ -47,7 +47,12 @@ CAPABILITIES: Capabilities = whole(
         Capability.FUNDING_HISTORY: Entry(
             _WORKS, _page("API 1.132.1, Funding data"), "5000 rows a page", "rows are seconds: never to be summed"
         ),
-        Capability.CANDLES: Entry(_NOT_YET, _page("API 1.132.1, OHLCV"), "public 1500 requests a minute"),
+        Capability.CANDLES: Entry(
+            _WORKS,
+            _page("API 1.132.1, OHLCV"),
+            "public 1500 requests a minute",
+            "1 to 60 minutes, by REST only; the venue streams none",
+        ),
         Capability.STATS_24H: Entry(
             _WORKS, _page("API 1.132.1, Market summary"), "", "turnover in USD and change; no base volume, high or low"
         ),
@@ -85,7 +90,11 @@ CAPABILITIES: Capabilities = whole(
             "sent as LIMIT with IOC at the bound: the venue's own MARKET carries no price",
         ),
         Capability.STOP_ORDERS: Entry(
-            _NOT_YET, _page("API 1.132.1, Create order"), "", "triggers pause in maintenance"
+            _WORKS,
+            _page("API 1.132.1, Create order"),
+            "",
+            "as the venue's limit kind: what the bound does not fill rests there; by mark price, which is not written; "
+            "paused in maintenance",
         ),
         Capability.REDUCE_ONLY: Entry(
             _WORKS, _page("API 1.132.1, Create order"), "", "a flag outside the signature; ended, never shrunk"
@@ -148,7 +157,9 @@ CAPABILITIES: Capabilities = whole(
         Capability.FUNDING_PAYMENTS: Entry(
             _WORKS, _page("Funding mechanism"), "", "booked only when a position changes, not by the hour"
         ),
-        Capability.TRANSFERS: Entry(_NOT_YET, _page("API 1.132.1, List transfers")),
+        Capability.TRANSFERS: Entry(
+            _WORKS, _page("API 1.132.1, List transfers"), "5000 rows a page", "vault moves and airdrops count as other"
+        ),
         Capability.SUBACCOUNTS: Entry(
             _WORKS, _page("API 1.132.1, List subaccounts; Account info"), "", "the main account comes from account info"
         ),
@@ -192,7 +203,10 @@ CAPABILITIES: Capabilities = whole(
             "names the fill and no market: one never seen by this client has an empty symbol",
         ),
         Capability.FORCED_TRADES: Entry(
-            _NOT_YET, _page("API 1.132.1, List fills"), "", "their fills are read; fill_type is not passed on"
+            _WORKS,
+            _page("API 1.132.1, List fills; Socialized losses"),
+            "",
+            "told by fill_type; there is no deleveraging here, what liquidation leaves is socialised",
         ),
     }
 )

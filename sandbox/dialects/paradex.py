@@ -2,7 +2,7 @@
 
 Written from docs.paradex.trade (REST API, WebSocket API), for the testnet chain id. This module only puts
 the parts together; `paradex_*.py` beside it hold them. Not offered, and refused with a plain message:
-triggered orders, isolated margin, interactive tokens, RPI, options, private channels in binary (SBE) frames.
+isolated margin, interactive tokens, RPI, options, private channels in binary (SBE) frames.
 """
 
 from __future__ import annotations

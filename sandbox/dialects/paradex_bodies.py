@@ -69,6 +69,7 @@ class ModifyBody(SignedBody):
     """PUT /orders/{id}: the new total size and the new price, signed as ModifyOrder."""
 
     id: str
+    trigger_price: str | None = None
 
 
 class CancelBatchBody(_Wire):
@@ -138,9 +139,10 @@ def quantity(name: str, text: str) -> Decimal:
 
 
 def order_price(body: SignedBody) -> Decimal:
-    """Return the price as it is signed: 0 for MARKET, above 0 otherwise."""
+    """Return the price as it is signed: 0 for MARKET, above 0 for all LIMIT kinds; triggered MARKET kinds may have
+    either (clients differ in it), and it bounds nothing there."""
     price = quantity("price", body.price) if body.price else Decimal(0)
-    if (body.type == "MARKET") != (price == 0):
+    if (body.type == "MARKET" and price) or (body.type.endswith("LIMIT") and not price):
         raise ApiError("VALIDATION_ERROR", "price must be 0 for MARKET orders and above 0 for all others")
     return price
 

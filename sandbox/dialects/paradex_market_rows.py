@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
+from sandbox.candles import Candle
 from sandbox.dialects.paradex_rows import COLLATERAL, Row, Serials, fine_text, millis, text
 from sandbox.events import BookChanged, LevelChange, Trade
 from sandbox.model import BookLevel, BookSnapshot, MarketSpec, Side, VenueRules
@@ -88,9 +89,10 @@ def summary_row(
     volume_24h: Decimal,
     open_interest: Decimal,
     funding_rate: Decimal,
+    change_24h: Decimal,
     now_us: int,
 ) -> Row:
-    """Render a market's prices of now."""
+    """Render a market's prices of now; change_24h is a fraction."""
     bid, ask = best
     return {
         "symbol": spec.symbol,
@@ -106,7 +108,7 @@ def summary_row(
         "total_volume": text(volume_24h),
         "open_interest": text(open_interest),
         "funding_rate": fine_text(funding_rate),
-        "price_change_rate_24h": "",
+        "price_change_rate_24h": text(change_24h),
         "created_at": millis(now_us),
     }
 
@@ -204,6 +206,12 @@ def _pair(level: BookLevel) -> list[str]:
 
 def _level(side: Side, price: Decimal, quantity: Decimal) -> Row:
     return {"side": side.value, "price": text(price), "size": text(quantity)}
+
+
+def candle_row(candle: Candle) -> list[float]:
+    """Render a candle: its start in ms and five JSON numbers, as the venue writes them."""
+    prices = (candle.open, candle.high, candle.low, candle.close, candle.quantity)
+    return [millis(candle.begin_us), *(float(text(number)) for number in prices)]
 
 
 def trade_row(spec: MarketSpec, trade: Trade, *, ids: Serials) -> Row:

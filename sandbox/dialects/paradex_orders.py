@@ -29,6 +29,7 @@ from sandbox.dialects.paradex_errors import ApiError, of_refusal
 from sandbox.dialects.paradex_keys import KeyRing
 from sandbox.dialects.paradex_market_rows import DEFAULT_SIZE_CAPS, MARKET_MAX_SLIPPAGE, SIZE_CAPS
 from sandbox.dialects.paradex_rows import VENUE, Serials, order_type, text
+from sandbox.dialects.paradex_triggers import CONDITIONS, moved_trigger, trigger_of
 from sandbox.exchange import Exchange
 from sandbox.model import (
     MarketSpec,
@@ -40,6 +41,8 @@ from sandbox.model import (
     SelfTradePrevention,
     Side,
     TimeInForce,
+    Trigger,
+    VenueMode,
 )
 from sandbox.world import World
 
@@ -91,9 +94,10 @@ class OrderDesk:
     # --- placing ----------------------------------------------------------------------------------
     def place(self, account: str, body: OrderBody) -> Order:
         """Check an order, give it an id with status NEW and queue it for the risk check."""
-        request = self._vet(account, body)
+        self._require_mode(body)
+        request, trigger = self._vet(account, body), self._trigger(body)
         self._require_signature(account, body)
-        return self._accept(request)
+        return self._accept(request, trigger)
 
     def place_batch(self, account: str, bodies: Sequence[OrderBody]) -> BatchOutcome:
         """Place several orders. One bad signature refuses all; afterwards each stands alone."""
@@ -103,7 +107,8 @@ class OrderDesk:
         outcome = BatchOutcome([], [])
         for body in bodies:
             try:
-                outcome.orders.append(self._accept(self._vet(account, body)))
+                self._require_mode(body)
+                outcome.orders.append(self._accept(self._vet(account, body), self._trigger(body)))
             except ApiError as error:
                 outcome.errors.append(error)
         return outcome
@@ -122,8 +127,7 @@ class OrderDesk:
         is_reduce_only = "REDUCE_ONLY" in (body.flags or ())
         self._check_form(account, spec, size, price, is_reduce_only=is_reduce_only)
         self._check_slots(account, spec, body.client_id)
-        is_market = body.type == "MARKET"
-        side = Side(body.side)
+        is_market, side = body.type.endswith("MARKET"), Side(body.side)
         return OrderRequest(
             account=account,
             instrument=spec.instrument,
@@ -135,12 +139,28 @@ class OrderDesk:
             reduce_only=is_reduce_only,
             client_id=body.client_id or None,
             stp=_STPS[body.stp or "EXPIRE_TAKER"],
-            bound_price=self._terminal_price(account, spec, side) if is_market else None,
+            bound_price=self._terminal_price(account, spec, side) if body.type == "MARKET" else None,
             tags=_tags(body),
         )
 
-    def _accept(self, request: OrderRequest) -> Order:
+    def _trigger(self, body: OrderBody) -> Trigger | None:
+        spec = self._market(body.market)
+        return trigger_of(body, mark=self._exchange.mark(spec.instrument))
+
+    def _require_mode(self, body: OrderBody) -> None:
+        """Refuse what the venue does not take in its maintenance window (docs: Maintenance)."""
+        mode = self._exchange.mode(self._market(body.market).instrument)
+        if mode is VenueMode.MAINTENANCE:
+            raise ApiError("SERVICE_UNAVAILABLE", "the venue is in maintenance", status=503)
+        if mode is VenueMode.CANCEL_ONLY:
+            raise ApiError("SYSTEM_STATUS_CANCEL_ONLY", "only cancels are taken now")
+        if mode is VenueMode.POST_ONLY and body.instruction != "POST_ONLY":
+            raise ApiError("SYSTEM_STATUS_POST_ONLY", "only post-only orders are taken now")
+
+    def _accept(self, request: OrderRequest, trigger: Trigger | None) -> Order:
         try:
+            if trigger is not None:
+                return self._exchange.place_trigger(request, trigger)
             order = self._exchange.accept(request)
         except Refusal as refusal:
             raise of_refusal(refusal) from None
@@ -240,8 +260,9 @@ class OrderDesk:
         _require_not_closed(order)
         if order.status is OrderStatus.NEW:
             raise ApiError("ORDER_IS_NOT_OPEN", "the order is still in the risk queue")
+        trigger = moved_trigger(order.trigger, body.trigger_price)
         try:
-            return self._exchange.amend(account, order.id, price=price, quantity=size)
+            return self._exchange.amend(account, order.id, price=price, quantity=size, trigger=trigger)
         except Refusal as refusal:
             raise of_refusal(refusal) from None
 
@@ -265,10 +286,15 @@ class OrderDesk:
     def cancel_all(self, account: str, symbol: str | None) -> list[Order]:
         """Queue the cancel of every order that is live now (of one market)."""
         instrument = None if symbol is None else self._market(symbol).instrument
-        orders = list(self._exchange.open_orders(account, instrument))
+        orders = self.live(account, instrument)
         for order in orders:
             self._queue_cancel(order)
         return orders
+
+    def live(self, account: str, instrument: str | None = None) -> list[Order]:
+        """Return the account's orders that are not closed, those that wait for their trigger too, oldest first."""
+        resting = self._exchange.open_orders(account, instrument)
+        return sorted([*resting, *self._exchange.waiting_orders(account, instrument)], key=lambda order: order.id)
 
     def cancel_batch(self, account: str, body: CancelBatchBody) -> list[CancelOutcome]:
         """Queue several cancels; each entry is answered on its own."""
@@ -286,6 +312,8 @@ class OrderDesk:
         return CancelOutcome(wire_id, client_id, order, "QUEUED_FOR_CANCELLATION")
 
     def _queue_cancel(self, order: Order) -> None:
+        if self._exchange.mode(order.instrument) is VenueMode.MAINTENANCE:
+            raise ApiError("SERVICE_UNAVAILABLE", "the venue is in maintenance", status=503)
         account, number = order.account, order.id
 
         def run() -> None:
@@ -318,13 +346,13 @@ class OrderDesk:
 
 def _check_offered(body: OrderBody) -> None:
     """Refuse what the venue refuses this account, and say plainly what this twin does not offer."""
-    if body.type not in ("LIMIT", "MARKET"):
-        raise ApiError("VALIDATION_ERROR", f"type {body.type} is not offered by this twin")
     if body.instruction == "RPI":
         raise ApiError("RPI_ACCOUNT_NOT_WHITELISTED", "RPI orders are for whitelisted accounts")
-    if body.instruction == "POST_ONLY" and body.type != "LIMIT":
-        raise ApiError("VALIDATION_ERROR", "POST_ONLY goes with LIMIT only")
-    unknown = set(body.flags or ()) - {"REDUCE_ONLY"}
+    if body.instruction == "POST_ONLY" and body.type not in ("LIMIT", "STOP_LIMIT"):
+        raise ApiError("VALIDATION_ERROR", "POST_ONLY goes with LIMIT and STOP_LIMIT only")
+    if body.instruction == "IOC" and body.type not in ("LIMIT", "MARKET"):
+        raise ApiError("VALIDATION_ERROR", "IOC goes with LIMIT only")
+    unknown = set(body.flags or ()) - {"REDUCE_ONLY", *CONDITIONS}
     if unknown:
         raise ApiError("VALIDATION_ERROR", f"flags not offered by this twin: {', '.join(sorted(unknown))[:80]}")
     if body.on_behalf_of_account:

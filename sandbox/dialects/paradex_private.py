@@ -104,7 +104,7 @@ class OrderPaths:
         """Answer all live orders (of one market), newest first."""
         symbol = call.query.get("market")
         instrument = self._views.market(symbol).instrument if symbol else None
-        orders = self._views.exchange.open_orders(call.account, instrument)
+        orders = self._desk.live(call.account, instrument)
         return json_response({"results": [self._views.order(order) for order in reversed(orders)]})
 
     def by_id(self, call: Call) -> Response:
@@ -188,7 +188,7 @@ class AccountPaths:
             ("GET", "/v1/fills", self.fills),
             ("GET", "/v1/funding/payments", self.payments),
             ("GET", "/v1/tradebusts", self.tradebusts),
-            ("GET", "/v1/transfers", self.nothing_paged),
+            ("GET", "/v1/transfers", self.transfers),
             ("GET", "/v1/transactions", self.nothing_paged),
             ("GET", "/v1/liquidations", self.nothing),
         ]
@@ -215,6 +215,7 @@ class AccountPaths:
             "public_key": account.attributes.get(PUBLIC_KEY_ATTRIBUTE, ""),
             "isolated_market": "",
             "fees": fees,
+            "volume_tiers": {"pro": rows.FIRST_TIER, "retail": rows.FIRST_TIER},
             "created_at": rows.millis(account.created_us),
         }
         return json_response({"results": [row]})
@@ -296,6 +297,16 @@ class AccountPaths:
             Entry(time_us, number, partial(dict, row))
             for number, (account, time_us, row) in enumerate(self._log.busts)
             if account == call.account
+        )
+        return json_response(page(entries, call))
+
+    def transfers(self, call: Call) -> Response:
+        """Answer what was paid in, newest first (of one status)."""
+        status = call.query.get("status")
+        entries = (
+            Entry(time_us, number, partial(dict, row))
+            for number, (account, time_us, row) in enumerate(self._log.transfers)
+            if account == call.account and status in (None, "", row["status"])
         )
         return json_response(page(entries, call))
 

@@ -11,6 +11,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sandbox.candles import MINUTE_US, CandlePrice
 from sandbox.dialects import paradex_bodies as bodies
 from sandbox.dialects import paradex_market_rows as market_rows
 from sandbox.dialects import paradex_rows as rows
@@ -19,12 +20,22 @@ from sandbox.dialects.paradex_door import Call, Door, Entry, page
 from sandbox.dialects.paradex_errors import ApiError, json_response
 from sandbox.dialects.paradex_keys import KeyRing, SignIn
 from sandbox.dialects.paradex_views import VenueLog, Views
+from sandbox.model import VenueMode
 
 DEPTH_DEFAULT: Final = 20
 DEPTH_MAX: Final = 1_000
 TRADES_PAGE_MAX: Final = 1_000
 TRADES_KEPT: Final = 10_000
 L1_SEPOLIA: Final = "11155111"
+RESOLUTIONS: Final = frozenset({"1", "3", "5", "15", "30", "60"})
+PRICE_KINDS: Final = {"last": CandlePrice.LAST, "mark": CandlePrice.MARK, "underlying": CandlePrice.INDEX}
+STATE_WORDS: Final = {
+    VenueMode.OPEN: "ok",
+    VenueMode.LIMIT_ONLY: "ok",
+    VenueMode.POST_ONLY: "post_only",
+    VenueMode.CANCEL_ONLY: "cancel_only",
+    VenueMode.MAINTENANCE: "maintenance",
+}
 
 
 class PublicPaths:
@@ -40,10 +51,12 @@ class PublicPaths:
         """Return the routes, most specific first."""
         public = {
             "/v1/system/config": self.config,
-            "/v1/system/state": lambda _call: json_response({"status": "ok"}),
+            "/v1/system/state": self.state,
+            "/v1/system/volume-tiers": self.volume_tiers,
             "/v1/system/time": self.time,
             "/v1/markets": self.markets,
             "/v1/markets/summary": self.summary,
+            "/v1/markets/klines": self.klines,
             "/v1/orderbook/{market}": self.book,
             "/v1/orderbook/{market}/interactive": self.book,
             "/v1/bbo/{market}": self.bbo,
@@ -93,6 +106,17 @@ class PublicPaths:
         """Answer the clock that signature windows are judged by."""
         return json_response({"server_time": str(self._views.world.wall_us(rows.VENUE) // 1000)})
 
+    def state(self, _call: Call) -> Response:
+        """Answer what the venue takes now."""
+        return json_response({"status": STATE_WORDS[self._views.exchange.mode()]})
+
+    def volume_tiers(self, _call: Call) -> Response:
+        """Answer the fee tiers of both profiles; this twin keeps everybody in the first."""
+        spec = next(iter(self._views.exchange.markets.values()))
+        rates = {"maker": rows.text(spec.maker_fee), "taker": rows.text(spec.taker_fee)}
+        tiers = [rows.volume_tier_row("pro", rates), rows.volume_tier_row("retail", {"maker": "0", "taker": "0"})]
+        return json_response({"results": tiers})
+
     def markets(self, call: Call) -> Response:
         """Answer the market rules."""
         exchange = self._views.exchange
@@ -106,6 +130,25 @@ class PublicPaths:
         all_specs = list(self._views.exchange.markets.values())
         specs = all_specs if symbol == "ALL" else [self._views.market(symbol)]
         return json_response({"results": [self._views.summary(spec) for spec in specs]})
+
+    def klines(self, call: Call) -> Response:
+        """Answer candles as [start, open, high, low, close, volume], numbers, oldest first, both ends included.
+
+        Only last prices have a volume; a span without a trade is absent.
+        """
+        spec = self._views.market(call.required("symbol"))
+        resolution, kind = call.required("resolution"), call.query.get("price_kind") or "last"
+        if resolution not in RESOLUTIONS or kind not in PRICE_KINDS:
+            raise ApiError("VALIDATION_ERROR", "resolution must be 1, 3, 5, 15, 30 or 60, price_kind one of three")
+        call.required("start_at"), call.required("end_at")
+        candles = self._views.exchange.candles(
+            spec.instrument,
+            int(resolution) * MINUTE_US,
+            by=PRICE_KINDS[kind],
+            since_us=call.integer("start_at", 0) * 1000,
+            until_us=call.integer("end_at", 0) * 1000,
+        )
+        return json_response({"results": [market_rows.candle_row(candle) for candle in candles]})
 
     def book(self, call: Call) -> Response:
         """Answer the book, best prices first."""

@@ -30,6 +30,7 @@ Row = dict[str, object]
 
 VENUE: Final = "paradex"
 COLLATERAL: Final = "USDC"
+FIRST_TIER: Final = "Tier 0"
 COLLATERAL_ADDRESS: Final = "0x6f373b346561036d98ea10fb3e60d2f459c872b1933b50b21fe6ef4fda3b75e"
 EIGHT_PLACES: Final = Decimal("0.00000001")
 INDEX_PLACES: Final = Decimal("0.000000000001")
@@ -96,7 +97,7 @@ def order_row(spec: MarketSpec, order: Order, *, ids: Serials, seq_no: int, publ
         "instruction": order.tags.get("instruction", "IOC"),
         "flags": json.loads(order.tags.get("flags", "[]")),
         "stp": order.tags.get("stp", "EXPIRE_TAKER"),
-        "trigger_price": "0",
+        "trigger_price": text(order.trigger.price if order.trigger else Decimal(0)),
         "timestamp": int(order.tags.get("timestamp", millis(order.created_us))),
         "created_at": millis(order.created_us),
         "last_updated_at": millis(order.updated_us),
@@ -248,3 +249,41 @@ def funding_payment_row(spec: MarketSpec, payment: FundingPayment, *, ids: Seria
 def tradebust_row(fill: Fill, *, ids: Serials, time_us: int) -> Row:
     """Render the notice that a fill was undone on chain."""
     return {"account": fill.account, "busted_fill_id": ids.event(fill.id), "created_at": millis(time_us)}
+
+
+def transfer_row(transfer_id: str, account: str, paid_in: Decimal, *, time_us: int) -> Row:
+    """Render money that came from outside; nothing leaves a twin."""
+    return {
+        "id": transfer_id,
+        "account": account,
+        "token": COLLATERAL,
+        "amount": text(abs(paid_in)),
+        "kind": "DEPOSIT" if paid_in > 0 else "WITHDRAWAL",
+        "direction": "IN" if paid_in > 0 else "OUT",
+        "status": "COMPLETED",
+        "bridge": "",
+        "txn_hash": "",
+        "external_chain": "",
+        "external_account": "",
+        "external_txn_hash": "",
+        "counterparty": "",
+        "socialized_loss_factor": "0",
+        "auto_withdrawal_fee": "0",
+        "vault_address": "",
+        "failure_reason": "",
+        "created_at": millis(time_us),
+        "last_updated_at": millis(time_us),
+    }
+
+
+def volume_tier_row(kind: str, rates: dict[str, str]) -> Row:
+    """Render the first fee tier of a profile (pro: orders by API; retail: the interactive ones)."""
+    return {
+        "fee_rates": rates,
+        "kind": kind,
+        "min_volume": "0",
+        "min_volume_duration": "14d",
+        "nft_min_volume": "0",
+        "sort_order": 0,
+        "tier_name": FIRST_TIER,
+    }

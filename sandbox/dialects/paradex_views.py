@@ -13,7 +13,7 @@ from sandbox.dialects import paradex_market_rows as market_rows
 from sandbox.dialects import paradex_rows as rows
 from sandbox.dialects.paradex_errors import ApiError
 from sandbox.dialects.paradex_rows import VENUE, Row, Serials
-from sandbox.events import Event, FillBusted, FillHappened, MarkChanged
+from sandbox.events import BalanceChanged, Event, FillBusted, FillHappened, MarkChanged
 from sandbox.exchange import Exchange
 from sandbox.model import BookLevel, Fill, FundingPayment, Liquidity, MarketSpec, Order, Position, Refusal
 from sandbox.world import World
@@ -52,6 +52,7 @@ class Views:
             volume_24h=exchange.volume_24h(instrument),
             open_interest=exchange.open_interest(instrument),
             funding_rate=exchange.funding_rate(instrument),
+            change_24h=exchange.day(instrument).change_share,
             now_us=self.world.now_us(),
         )
 
@@ -123,10 +124,10 @@ class Views:
 
 
 class VenueLog:
-    """What the engine does not keep for us: funding index by the second, spot at each fill, busted fills.
+    """What the engine does not keep for us: funding index by the second, spot at each fill, busts, deposits.
 
     Subscribes to the exchange for its whole life. `funding` holds rows oldest first, at most one for each
-    second of venue time; `busts` holds (account, time, row).
+    second of venue time; `busts` and `transfers` hold (account, time, row).
     """
 
     def __init__(self, views: Views) -> None:
@@ -134,6 +135,8 @@ class VenueLog:
         self._latest_us: dict[str, int] = {}
         self.funding: dict[str, deque[tuple[int, Row]]] = {}
         self.busts: list[tuple[str, int, Row]] = []
+        self.transfers: list[tuple[str, int, Row]] = []
+        self._paid_in: dict[str, Decimal] = {}
         for spec in views.exchange.markets.values():
             self.funding[spec.instrument] = deque(maxlen=FUNDING_ROWS_MAX)
             self._record(spec, views.world.now_us())
@@ -148,6 +151,17 @@ class VenueLog:
         elif isinstance(event, FillBusted):
             row = rows.tradebust_row(event.fill, ids=self._views.ids, time_us=event.undo.time_us)
             self.busts.append((event.fill.account, event.undo.time_us, row))
+        elif isinstance(event, BalanceChanged):
+            self._note_deposit(event.account, event.time_us)
+
+    def _note_deposit(self, account: str, time_us: int) -> None:
+        """Keep a row for what was paid in since the last one."""
+        total = self._views.exchange.account(account).deposits
+        paid_in, self._paid_in[account] = total - self._paid_in.get(account, Decimal(0)), total
+        if paid_in:
+            number = len(self.transfers) + 1
+            row = rows.transfer_row(self._views.ids.event(number), account, paid_in, time_us=time_us)
+            self.transfers.append((account, time_us, row))
 
     def _record(self, spec: MarketSpec, time_us: int) -> None:
         self._latest_us[spec.instrument] = time_us

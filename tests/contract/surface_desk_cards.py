@@ -62,6 +62,7 @@ async def _stop_loss(bench: Bench) -> TriggerIntent:
     market, mark = await bench.market(), (await bench.client.mark(bench.symbol)).mark
     order = await bench.taking(
         Side.SELL,
+        time_in_force=TimeInForce.GTC,
         quantity=bought.filled_quantity,
         price=floor_to(mark * FLOOR, market.tick),
         reduce_only=True,

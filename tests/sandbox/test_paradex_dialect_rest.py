@@ -722,7 +722,20 @@ def test_nobody_sees_another_accounts_orders(desk: Desk):
     assert error(desk.client.delete("/v1/orders/by_client_id/mine")) == (400, "CLIENT_ORDER_ID_NOT_FOUND")
 
 
-@pytest.mark.parametrize("path", ["/v1/transfers", "/v1/transactions", "/v1/tradebusts"])
+def test_a_deposit_is_a_transfer_and_a_second_one_another(desk: Desk):
+    desk.exchange.open_account(desk.signer.address, Decimal("12.5"))
+    newest, oldest = desk.get("/v1/transfers")["results"]
+    assert (newest["amount"], oldest["amount"]) == ("12.5", "10000")
+    assert {(row["kind"], row["direction"], row["status"]) for row in (newest, oldest)} == {
+        ("DEPOSIT", "IN", "COMPLETED")
+    }
+    assert newest["id"] != oldest["id"]
+    desk.quote_around()
+    desk.place("BUY", "0.1", "2501")
+    assert len(desk.get("/v1/transfers")["results"]) == 2
+
+
+@pytest.mark.parametrize("path", ["/v1/transactions", "/v1/tradebusts"])
 def test_what_did_not_happen_is_an_empty_page(desk: Desk, path: str):
     assert desk.get(path) == {"next": None, "prev": None, "results": []}
 
