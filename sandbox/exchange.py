@@ -18,7 +18,7 @@ For a dialect:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ from sandbox.events import ModeChanged
 from sandbox.forced import VENUE_ACCOUNT, Forced
 from sandbox.interventions import Interventions
 from sandbox.ledger import Ledger
-from sandbox.liquidation import Liquidator
+from sandbox.liquidation import Liquidator, Tier
 from sandbox.matching import Matcher
 from sandbox.model import (
     ZERO,
@@ -316,6 +316,15 @@ class Exchange(Readings):
     def liquidate(self) -> list[str]:
         """Take one liquidation step against every account under its maintenance margin; return their ids."""
         return self._liquidator.check()
+
+    def split_fills(self, shares: Sequence[Decimal]) -> None:
+        """Let clients' orders meet the makers in pieces of these shares of the order, the rest in one; () ends it."""
+        assert all(share > 0 for share in shares)
+        self._state.split = tuple(shares)
+
+    def force_liquidation(self, account_id: str, tier: Tier) -> None:
+        """Take one step of a tier against an account whatever its margin, as scripts want."""
+        self._liquidator.force(account_id, tier)
 
     def deleverage(self, account_id: str, instrument: str, quantity: Decimal | None = None) -> Fill:
         """Close (part of) a position at mark against the venue itself, as auto-deleveraging does."""

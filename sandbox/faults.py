@@ -7,11 +7,13 @@ Kinds and where they strike:
   lost_request         the connection closes, the engine never sees the request
   lost_answer          the engine acts, then the connection closes without an answer
   delay                `delay_ms` of venue time before the engine sees the request
+  slow_answer          the engine acts at once, its answer comes `delay_ms` later
   http_429, http_5xx   the venue's own error; http_5xx takes status and when = before | after the engine
   ws_disconnect        the connection closes instead of sending the next frame
   ws_gap               one book frame is not sent
   duplicate_fill_frame one fill frame is sent twice
   ws_delay             a frame (action = fill, book or any) waits `delay_ms` of venue time; later ones queue behind it
+  ws_reorder           a frame (action as for ws_delay) is sent only after the connection's next one
   half_open            connections stay open, but no frame is sent while armed
   stale_mark           the venue's mark price stands still while armed
   thin_book            the makers quote only `share` of their sizes while armed
@@ -40,12 +42,14 @@ class FaultKind(StrEnum):
     LOST_REQUEST = "lost_request"
     LOST_ANSWER = "lost_answer"
     DELAY = "delay"
+    SLOW_ANSWER = "slow_answer"
     HTTP_429 = "http_429"
     HTTP_5XX = "http_5xx"
     WS_DISCONNECT = "ws_disconnect"
     WS_GAP = "ws_gap"
     DUPLICATE_FILL_FRAME = "duplicate_fill_frame"
     WS_DELAY = "ws_delay"
+    WS_REORDER = "ws_reorder"
     HALF_OPEN = "half_open"
     STALE_MARK = "stale_mark"
     THIN_BOOK = "thin_book"
@@ -61,6 +65,7 @@ class FrameFate(StrEnum):
     SEND = "send"
     DROP = "drop"
     TWICE = "twice"
+    BEHIND = "behind"  # keep it and send it right after the next one
     CLOSE = "close"
 
 
@@ -74,7 +79,7 @@ class Fault:
 
     venue: str
     kind: FaultKind
-    action: str  # "place", "cancel", "read" or "any"; for ws_delay the channel, "fill", "book" or "any"
+    action: str  # "place", "cancel", "read" or "any"; for ws_delay and ws_reorder the channel, "fill", "book", "any"
     count: int | None
     probability: float  # of striking at each occasion, drawn from the seeded generator
     until_us: int | None  # venue time
@@ -117,7 +122,7 @@ class FaultDesk:
         """Arm one fault. Without count and duration it strikes once (a lasting one: until disarmed)."""
         if count is None and duration_s is None and kind not in LASTING:
             count = 1
-        if kind is FaultKind.WS_DELAY and action not in ("fill", "book"):
+        if kind in (FaultKind.WS_DELAY, FaultKind.WS_REORDER) and action not in ("fill", "book"):
             action = "any"
         until_us = None if duration_s is None else self._now_us() + int(duration_s * 1_000_000)
         fault = Fault(
@@ -175,6 +180,8 @@ class FaultDesk:
             return FrameFate.DROP
         if channel == "fill" and self.take(venue, FaultKind.DUPLICATE_FILL_FRAME) is not None:
             return FrameFate.TWICE
+        if self.take(venue, FaultKind.WS_REORDER, channel) is not None:
+            return FrameFate.BEHIND
         return FrameFate.SEND
 
     def frame_delay_us(self, venue: str, channel: str) -> int:
@@ -239,13 +246,24 @@ class HttpFaults:
             return
         lost = self._desk.take(self._venue, FaultKind.LOST_ANSWER, action)
         if not broken and not lost:
-            await self._app(scope, receive, send)
+            slow = self._desk.take(self._venue, FaultKind.SLOW_ANSWER, action)
+            await self._app(scope, receive, send if slow is None else self._later(send, slow.delay_ms))
             return
         await self._app(scope, receive, _swallow)
         if lost:
             await drop_connection(scope, receive)
         elif broken:
             await self._error(broken.status)(scope, receive, send)
+
+    def _later(self, send: Send, delay_ms: int) -> Send:
+        """Hold an answer's first message back; the engine has acted by then."""
+
+        async def held(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await self._sleep(delay_ms * 1000)
+            await send(message)
+
+        return held
 
 
 async def drop_connection(scope: MutableMapping[str, Any], receive: Receive) -> None:

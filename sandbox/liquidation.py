@@ -97,16 +97,23 @@ class Liquidator:
         if not account.is_liquidating:
             self._forget(account)
             return False
+        self._act(account, self.tier(summary), summary)
+        return True
+
+    def force(self, account_id: str, tier: Tier) -> None:
+        """Take one step of a tier whatever the margin; ADL leaves the account with nothing."""
+        self._act(self._state.account(account_id), tier, margin_summary(self._state, account_id))
+
+    def _act(self, account: Account, tier: Tier, summary: MarginSummary) -> None:
         with self._announcer.command():
             self._cancel_orders(account)
-            match self.tier(summary):
+            match tier:
                 case Tier.BOOK:
                     self._sell_in_the_book(account, summary)
                 case Tier.BACKSTOP:
                     self._hand_over(account, summary)
                 case Tier.ADL:
                     self._deleverage(account, summary)
-        return True
 
     # --- the tiers ------------------------------------------------------------------------------
     def _sell_in_the_book(self, account: Account, summary: MarginSummary) -> None:

@@ -7,7 +7,7 @@ prevention ends one or both, at every tier of this loop. Must not judge margin o
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from sandbox.announcer import Announcer
 from sandbox.events import FillHappened, Trade
@@ -166,7 +166,23 @@ class Matcher:
             if maker.account == order.account:
                 self._prevent_self_trade(maker, order)
                 continue
-            self.trade(maker, order, maker.price, min(order.remaining, maker.remaining))
+            self.trade(maker, order, maker.price, self._piece(maker, order))
+
+    def _piece(self, maker: Order, taker: Order) -> Decimal:
+        """Quantity of the next execution; a script may split what a client takes from the makers."""
+        whole, state = min(taker.remaining, maker.remaining), self._state
+        if (
+            not state.split
+            or state.accounts[taker.account].is_internal
+            or not state.accounts[maker.account].is_internal
+        ):
+            return whole
+        lot, done = state.markets[taker.instrument].lot, Decimal(0)
+        for share in state.split:
+            done += (taker.quantity * share / lot).to_integral_value(ROUND_DOWN) * lot
+            if done > taker.filled:
+                return min(whole, done - taker.filled)
+        return whole
 
     def _prevent_self_trade(self, maker: Order, taker: Order) -> None:
         self._state.self_trades_prevented += 1

@@ -9,6 +9,10 @@ Kinds are those of sandbox/faults.py, and:
   clock_skew  the venue's own clock shows `skew_ms` more (signed), for `duration_s` if given
   adl         `share` of the position behind the occasion's fill is closed at mark, rounded down to a lot
   tradebust   the occasion's fill is undone
+  liquidation one step of `tier` (BOOK or BACKSTOP) against the account behind the occasion's fill
+  status      the venue takes only what `mode` allows, for `duration_s` if given
+  split_fills orders meet the makers in pieces: `shares` of the order one after the other, the rest in one
+  price_shock the reference price of all venues jumps by `change` (signed fraction)
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from contextlib import suppress
 from decimal import ROUND_DOWN, Decimal
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -26,13 +30,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from sandbox.events import Event, FillHappened, OrderChanged
 from sandbox.exchange import Exchange
 from sandbox.faults import FaultKind
+from sandbox.liquidation import Tier
 from sandbox.markets import VENUES
-from sandbox.model import Fill, OrderChange, Refusal
+from sandbox.model import Fill, OrderChange, Refusal, VenueMode
 from sandbox.world import World
 
 FOLDER = Path(__file__).with_name("scenarios")
 STEPS_MAX = 200
 SECOND_US = 1_000_000
+CENT = Decimal("0.01")
+Share = Annotated[Decimal, Field(gt=0, le=1)]
 
 _WHEN = frozenset({"venue", "kind", "at_s", "upon", "nth", "after_s"})
 _STRIKES = frozenset({"count", "probability", "duration_s"})
@@ -40,19 +47,29 @@ _PARAMETERS: dict[str, frozenset[str]] = {
     FaultKind.LOST_REQUEST: _STRIKES | {"action"},
     FaultKind.LOST_ANSWER: _STRIKES | {"action"},
     FaultKind.DELAY: _STRIKES | {"action", "delay_ms"},
+    FaultKind.SLOW_ANSWER: _STRIKES | {"action", "delay_ms"},
     FaultKind.HTTP_429: _STRIKES | {"action"},
     FaultKind.HTTP_5XX: _STRIKES | {"action", "status", "when"},
     FaultKind.WS_DISCONNECT: _STRIKES,
     FaultKind.WS_GAP: _STRIKES,
     FaultKind.DUPLICATE_FILL_FRAME: _STRIKES,
     FaultKind.WS_DELAY: _STRIKES | {"action", "delay_ms"},
+    FaultKind.WS_REORDER: _STRIKES | {"action"},
     FaultKind.HALF_OPEN: frozenset({"duration_s"}),
     FaultKind.STALE_MARK: frozenset({"duration_s"}),
     FaultKind.THIN_BOOK: frozenset({"duration_s", "share"}),
     "clock_skew": frozenset({"skew_ms", "duration_s"}),
     "adl": frozenset({"share"}),
     "tradebust": frozenset(),
+    "liquidation": frozenset({"tier"}),
+    "status": frozenset({"mode", "duration_s"}),
+    "split_fills": frozenset({"shares", "duration_s"}),
+    "price_shock": frozenset({"change"}),
 }
+
+
+EngineKind = Literal["clock_skew", "adl", "tradebust", "liquidation", "status", "split_fills", "price_shock"]
+_UPON_FILLS = ("adl", "tradebust", "liquidation")
 
 
 class ScenarioError(ValueError):
@@ -65,7 +82,7 @@ class Step(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     venue: Literal["pacifica", "paradex", "backpack", "all"]
-    kind: FaultKind | Literal["clock_skew", "adl", "tradebust"]
+    kind: FaultKind | EngineKind
     at_s: float | None = Field(default=None, ge=0, le=30 * 86_400)
     upon: Literal["order", "fill"] | None = None
     nth: int = Field(default=1, ge=1, le=100_000)
@@ -79,6 +96,10 @@ class Step(BaseModel):
     when: Literal["before", "after"] = "before"
     share: Decimal = Field(default=Decimal(1), gt=0, le=1)
     skew_ms: int = Field(default=0, ge=-86_400_000, le=86_400_000)
+    tier: Literal["BOOK", "BACKSTOP"] = "BOOK"
+    mode: VenueMode = VenueMode.OPEN
+    shares: tuple[Share, ...] = Field(default=(), max_length=20)
+    change: Decimal = Field(default=Decimal(0), gt=-1, le=1)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -89,13 +110,24 @@ class Step(BaseModel):
         strangers = self.model_fields_set - _WHEN - _PARAMETERS[self.kind]
         if strangers:
             raise ValueError(f"{self.kind} does not take {', '.join(sorted(strangers))}")
-        if self.kind in ("adl", "tradebust") and self.upon != "fill":
+        if self.kind in _UPON_FILLS and self.upon != "fill":
             raise ValueError(f"{self.kind} happens upon a fill")
+        return self
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        needed = {"status": "mode", "split_fills": "shares", "price_shock": "change", "clock_skew": "skew_ms"}
+        if self.kind in needed and needed[self.kind] not in self.model_fields_set:
+            raise ValueError(f"{self.kind} needs {needed[self.kind]}")
+        if sum(self.shares) > 1:
+            raise ValueError("shares add up to more than 1")
         return self
 
     @property
     def venues(self) -> tuple[str, ...]:
-        """Venues the step acts on."""
+        """Venues the step acts on; a price shock happens once for all of them."""
+        if self.kind == "price_shock":
+            return VENUES[:1]
         return VENUES if self.venue == "all" else (self.venue,)
 
 
@@ -182,14 +214,24 @@ def _carry_out(world: World, step: Step, venue: str, fill: Fill | None) -> None:
     match step.kind:
         case "clock_skew":
             world.shift_wall(venue, step.skew_ms * 1000)
-            if step.duration_s is not None:
-                _later(world, step.duration_s, partial(world.shift_wall, venue, 0))
+            _undo_later(world, step, partial(world.shift_wall, venue, 0))
         case "adl":
             assert fill is not None
             _deleverage(world.exchanges[venue], fill, step.share)
         case "tradebust":
             assert fill is not None
             world.exchanges[venue].bust(fill.id)
+        case "liquidation":
+            assert fill is not None
+            world.exchanges[venue].force_liquidation(fill.account, Tier(step.tier))
+        case "status":
+            world.exchanges[venue].set_mode(step.mode)
+            _undo_later(world, step, partial(world.exchanges[venue].set_mode, VenueMode.OPEN))
+        case "split_fills":
+            world.exchanges[venue].split_fills(step.shares)
+            _undo_later(world, step, partial(world.exchanges[venue].split_fills, ()))
+        case "price_shock":
+            _shock(world, step.change)
         case _:
             world.faults.arm(
                 venue,
@@ -203,6 +245,16 @@ def _carry_out(world: World, step: Step, venue: str, fill: Fill | None) -> None:
                 after=step.when == "after",
                 share=step.share,
             )
+
+
+def _undo_later(world: World, step: Step, undo: Callable[[], None]) -> None:
+    if step.duration_s is not None:
+        _later(world, step.duration_s, undo)
+
+
+def _shock(world: World, change: Decimal) -> None:
+    for instrument in world.paths:
+        world.set_reference(instrument, (world.reference(instrument) * (1 + change)).quantize(CENT))
 
 
 def _deleverage(exchange: Exchange, fill: Fill, share: Decimal) -> None:

@@ -52,6 +52,7 @@ class VenueState:
         self.self_trades_prevented = 0
         self.fees_collected = ZERO
         self.modes: dict[str | None, VenueMode] = {None: VenueMode.OPEN}  # None = the venue as a whole
+        self.split: tuple[Decimal, ...] = ()  # shares in which clients' orders meet the makers; () = as they stand
         self._counter = 0
 
     def next_seq(self) -> int:

@@ -47,6 +47,7 @@ class Connection:
 
     async def send_queued(self) -> None:
         """Send frames in order until the connection ends, as the fault desk allows."""
+        behind: str | None = None
         while True:
             text, channel = await self._queue.get()
             await self._hold(channel)
@@ -56,9 +57,15 @@ class Connection:
                 return
             if fate is FrameFate.DROP:
                 continue
+            if fate is FrameFate.BEHIND and behind is None:
+                behind = text
+                continue
             await self._socket.send_text(text)
             if fate is FrameFate.TWICE:
                 await self._socket.send_text(text)
+            if behind is not None:
+                await self._socket.send_text(behind)
+                behind = None
 
     async def _hold(self, channel: str) -> None:
         """Wait as the fault desk says; what queued up meanwhile goes out right behind."""

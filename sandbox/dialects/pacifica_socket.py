@@ -102,11 +102,15 @@ class Connection:
 
     # --- writing --------------------------------------------------------------------------------
     async def _write(self) -> None:
+        behind: str | None = None
         while (item := await self._queue.get()) is not None:
             kind, text = item
             await self._hold(kind)
             fate = self._world.faults.frame(VENUE, kind)
             if fate is FrameFate.DROP:
+                continue
+            if fate is FrameFate.BEHIND and behind is None:
+                behind = text
                 continue
             try:
                 if fate is FrameFate.CLOSE:
@@ -115,6 +119,9 @@ class Connection:
                 await self._socket.send_text(text)
                 if fate is FrameFate.TWICE:
                     await self._socket.send_text(text)
+                if behind is not None:
+                    await self._socket.send_text(behind)
+                    behind = None
             except (RuntimeError, WebSocketDisconnect):
                 return  # closed by the client
 

@@ -97,6 +97,7 @@ class Connection:
         self._world = gate.views.world
         self._channels: set[str] = set()
         self._sbe_version = sbe_version
+        self._behind: str | bytes | None = None  # a frame that the next one overtakes
         self._frames: asyncio.Queue[str | bytes | int] = asyncio.Queue()
         self._is_closing = False
         self._orders = OrderCalls(gate.views, gate.desk, gate.limiter, self._require_account)
@@ -132,11 +133,17 @@ class Connection:
                 return
             case FrameFate.TWICE:
                 copies = 2
-            case FrameFate.SEND:
+            case FrameFate.BEHIND if self._behind is None:
+                self._behind = self._notification(channel, row)
+                return
+            case FrameFate.SEND | FrameFate.BEHIND:
                 copies = 1
         frame = self._notification(channel, row)
         for _ in range(copies):
             self._queue(frame)
+        if self._behind is not None:
+            self._queue(self._behind)
+            self._behind = None
 
     def _notification(self, channel: str, row: Row) -> str | bytes:
         binary = None if self._sbe_version is None else sbe.frame_of(channel, row, self._sbe_version)

@@ -26,6 +26,7 @@ from sandbox.server import main_run, serve
 from sandbox.world import World
 
 WANTED = {
+    "ack_after_fill",
     "ack_before_fill",
     "adl_37_percent",
     "clock_skew",
@@ -34,8 +35,14 @@ WANTED = {
     "errors_5xx",
     "gap_storm",
     "half_open",
+    "liquidation",
     "lost_ack",
+    "maintenance",
     "partial_fills",
+    "price_shock",
+    "reordered_frames",
+    "slow_requests",
+    "split_fills",
     "stale_mark",
     "storm_429",
     "tradebust",
@@ -75,6 +82,12 @@ def test_every_step_is_one_line() -> None:
         ("venue: all, at_s: 0, kind: adl, share: '0.5'", "adl happens upon a fill"),
         ("venue: all, upon: fill, kind: adl, share: '1.5'", "steps.0.share"),
         ("venue: all, at_s: 0, kind: ws_gap, colour: red", "steps.0.colour"),
+        ("venue: all, at_s: 0, kind: liquidation", "liquidation happens upon a fill"),
+        ("venue: all, upon: fill, kind: liquidation, tier: ADL", "steps.0.tier"),
+        ("venue: all, at_s: 0, kind: status", "status needs mode"),
+        ("venue: all, at_s: 0, kind: status, mode: asleep", "steps.0.mode"),
+        ("venue: all, at_s: 0, kind: split_fills, shares: ['0.7', '0.4']", "more than 1"),
+        ("venue: all, at_s: 0, kind: price_shock, change: '-1'", "steps.0.change"),
     ],
 )
 def test_a_wrong_step_is_refused_naming_its_field(step: str, told: str) -> None:
@@ -303,7 +316,7 @@ def test_an_unknown_script_is_told_on_one_line_before_anything_starts(capsys: py
 
     error = capsys.readouterr().err
     assert (status, error.count("\n")) == (1, 1)
-    assert "no scenario earthquake; there are ack_before_fill" in error
+    assert "no scenario earthquake; there are ack_after_fill" in error
 
 
 async def test_a_served_script_begins_once_the_twins_are_ready(caplog: pytest.LogCaptureFixture) -> None:
