@@ -21,7 +21,7 @@ from api.metrics import Metrics
 from api.openapi import document
 from api.outer import Outer
 from api.rate import RateLimit
-from api.routes import health, page, sessions
+from api.routes import accounts, docs, health, keys, page, records, sessions, steering, venues
 from api.runs import Runs
 from api.settings import ApiSettings
 from api.starts import Starter
@@ -34,7 +34,18 @@ from flows.accounts import Account
 from store import Store, open_store
 
 PREFECT_TIMEOUT = httpx.Timeout(4.0, connect=2.0)
-ROUTERS = (sessions.router, health.router, page.router)
+ROUTERS = (
+    sessions.router,
+    steering.router,
+    records.router,
+    records.by_ticket,
+    accounts.router,
+    venues.router,
+    keys.router,
+    docs.router,
+    health.router,
+    page.router,
+)
 
 
 def create_app(

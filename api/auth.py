@@ -36,8 +36,13 @@ ADMINS = frozenset({Scope.ADMIN})
 def make_key(name: str, scopes: Collection[Scope], *, at: datetime, random: RandomBytes) -> tuple[ApiKey, str]:
     """Return a new key as the store keeps it, and its text, which is shown once."""
     key_id = _base62(random(_ID_BYTES), _ID_DIGITS)
-    secret = _base62(random(_SECRET_BYTES), _SECRET_DIGITS)
+    secret = make_secret(random)
     return ApiKey(key_id, name, digest(secret), frozenset(scopes), at), f"hk_{key_id}_{secret}"
+
+
+def make_secret(random: RandomBytes) -> str:
+    """Return 32 random bytes as text."""
+    return _base62(random(_SECRET_BYTES), _SECRET_DIGITS)
 
 
 def digest(secret: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from fastapi import Request
 
+from api.documents.keys import NewKey
 from core.errors import RequestRefused
 from store.requests import SessionRequest
 
@@ -41,10 +42,11 @@ def session_request_body() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def session_request_schemas() -> dict[str, Any]:
-    """Return the schemas that the body's documentation refers to."""
+def body_schemas() -> dict[str, Any]:
+    """Return the schemas that the documentation of bodies read by hand refers to."""
     schema = SessionRequest.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
-    return dict(schema.get("$defs", {}))
+    new_key = NewKey.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), **new_key.pop("$defs", {}), "NewKey": new_key}
 
 
 def _no_constant(text: str) -> NoReturn:

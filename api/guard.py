@@ -147,5 +147,7 @@ def _text_to_keep(response: Response, *, keeps: bool) -> str:
     if keeps or response.status_code >= 400:
         return text
     document = json.loads(text)
-    document.pop("apiKey", None)
+    for secret in ("apiKey", "ticket"):
+        if secret in document:
+            document[secret] = None
     return json.dumps(document)

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api.bodies import session_request_schemas
+from api.bodies import body_schemas
 
 _SUMMARY = (
     "Hedging sessions across perpetual-futures venues. Every keyed answer carries X-Request-Id and X-RateLimit-Limit, "
@@ -28,7 +28,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, summary="Own orders never meet.", description=_SUMMARY, routes=app.routes
     )
     components = made.setdefault("components", {})
-    components.setdefault("schemas", {}).update(session_request_schemas())
+    components.setdefault("schemas", {}).update(body_schemas())
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "hk_<id>_<secret>"}}

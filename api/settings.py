@@ -9,6 +9,7 @@ from core.errors import ConfigurationError
 from store.home import Home
 
 RATE_DEFAULT = 100
+STOP_WAIT_S_MAX = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,8 @@ class ApiSettings:
     """Where the API's home and database are, and its bounds.
 
     rate_per_window: calls a key may make in window_s seconds. database_url: None for SQLite in the home.
-    command_wait_s: how long a pause or resume is waited for. stop_wait_s and stop_wait_s_max: the same for stop and
-    flatten, and the most a caller may ask for. keep_answers_s: how long first answers are kept.
+    command_wait_s: how long a pause or resume is waited for. stop_wait_s: the same for stop and flatten, unless
+    the caller says how long (at most STOP_WAIT_S_MAX). keep_answers_s: how long first answers are kept.
     """
 
     home: Home
@@ -26,7 +27,6 @@ class ApiSettings:
     database_url: str | None = None
     command_wait_s: float = 5.0
     stop_wait_s: float = 30.0
-    stop_wait_s_max: float = 120.0
     keep_answers_s: float = 86_400.0
     body_bytes_max: int = 65_536
 

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from connectors.surface import VenueMarketData
 from connectors.venue import VenueClient
 from core.account import Margin, Position
-from core.errors import VenueUnreachable
+from core.errors import NotOffered, VenueUnreachable
 from core.instrument import Market
 from core.market import Book, FundingRate, Mark
+from core.market_data import SystemStatus
 from flows.accounts import Account
 
 READ_S = 8.0
@@ -50,6 +52,14 @@ class VenueReader:
         """Read a book."""
         async with _bounded(self.account):
             return await self._client.book(symbol)
+
+    async def system_status(self) -> SystemStatus:
+        """Read the venue's own state; raises NotOffered where it publishes none."""
+        market_data: VenueMarketData | None = getattr(self._client, "market_data", None)
+        if market_data is None:
+            raise NotOffered(f"{self.account.ref.venue} publishes no state of its own")
+        async with _bounded(self.account):
+            return await market_data.system_status()
 
     async def funding_rate(self, symbol: str) -> FundingRate:
         """Read the running funding rate."""

@@ -197,9 +197,14 @@ class Reads:
         """Return a session's fills by the venues' time."""
         return self._all(_by_time(FILLS.c.session_id == session_id), fill_of)
 
-    def fills_page(self, session_id: str, *, limit: int = 100, offset: int = 0) -> list[Fill]:
+    def fills_page(
+        self, session_id: str, *, limit: int = 100, offset: int = 0, newest_first: bool = False
+    ) -> list[Fill]:
         """Return part of a session's fills by the venues' time."""
-        return self._all(_page(_by_time(FILLS.c.session_id == session_id), limit, offset), fill_of)
+        chosen = _by_time(FILLS.c.session_id == session_id)
+        if newest_first:
+            chosen = chosen.order_by(None).order_by(FILLS.c.venue_time.desc(), FILLS.c.fill_id.desc())
+        return self._all(_page(chosen, limit, offset), fill_of)
 
     def count_fills(self, session_id: str) -> int:
         """Count a session's fills."""
