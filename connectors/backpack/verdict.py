@@ -43,6 +43,16 @@ NOT_FOUND = "RESOURCE_NOT_FOUND"
 PAUSE_S_DEFAULT = 2.0
 TEXT_CHARS_MAX = 200
 
+# docs.backpack.exchange, ApiErrorCode (read October 2026). A code that is not here proves nothing until it is known.
+KNOWN_CODES = frozenset({
+    "ACCOUNT_DEACTIVATED", "ACCOUNT_LIQUIDATING", "BORROW_LIMIT", "BORROW_REQUIRES_LEND_REDEEM", "FORBIDDEN",
+    "INSUFFICIENT_FUNDS", "INSUFFICIENT_MARGIN", "INSUFFICIENT_SUPPLY", "INVALID_ASSET", "INVALID_CLIENT_REQUEST",
+    "INVALID_MARKET", "INVALID_ORDER", "INVALID_PRICE", "INVALID_POSITION_ID", "INVALID_QUANTITY", "INVALID_RANGE",
+    "INVALID_SIGNATURE", "INVALID_SOURCE", "INVALID_SYMBOL", "INVALID_TWO_FACTOR_CODE", "LEND_LIMIT",
+    "LEND_REQUIRES_BORROW_REPAY", "MAINTENANCE", "MAX_LEVERAGE_REACHED", "NOT_IMPLEMENTED", "ORDER_LIMIT",
+    "POSITION_LIMIT", "PRECONDITION_FAILED", "RESOURCE_NOT_FOUND", "SERVER_ERROR", "TIMEOUT", "TOO_EARLY",
+    "TOO_MANY_REQUESTS", "TRADING_PAUSED", "UNAUTHORIZED",
+})  # fmt: skip
 _AUTH_CODES = frozenset({"INVALID_SIGNATURE", "UNAUTHORIZED", "FORBIDDEN"})
 # A bad signature comes as INVALID_CLIENT_REQUEST as well; only the text tells.
 _AUTH_TEXT = re.compile(r"signature|X-API-Key|X-Timestamp|X-Window|invalid timestamp|api key", re.IGNORECASE)
@@ -81,7 +91,7 @@ def refusal(answer: Answer) -> Refusal | None:
         return Refusal(REQUEST_EXPIRED, text)
     if answer.status == 401 or problem.code in _AUTH_CODES or _AUTH_TEXT.search(problem.message):
         return Refusal(AUTH, text)
-    return Refusal(problem.code, text)
+    return Refusal(problem.code, text) if problem.code in KNOWN_CODES else None
 
 
 def problem_of(answer: Answer) -> wire.Problem | None:
@@ -168,7 +178,9 @@ def read_error(answer: Answer, what: str, account_id: str) -> VenueError:
             return VenueUnreachable(f"backpack: {what} timed out at the venue", **named)
         if answer.status >= 500:
             return VenueUnavailable(f"backpack: {what} answered {answer.status}; the venue is not serving", **named)
-        return ProtocolViolation(f"backpack: {what} answered {answer.status} with nothing documented", **named)
+        problem = problem_of(answer)
+        said = f" ({problem.code}: {problem.message[:TEXT_CHARS_MAX]})" if problem else ""
+        return ProtocolViolation(f"backpack: {what} answered {answer.status}{said} with nothing documented", **named)
     if refused.code == RATE_LIMITED:
         pause_s = retry_after_s(answer.headers, PAUSE_S_DEFAULT)
         return RateLimited(f"backpack: {what} was refused: {refused.text}", retry_after_s=pause_s, **named)

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from sandbox.candles import Candle
@@ -187,7 +188,7 @@ class Hub:
                 spec.instrument, length, since_us=before.begin_us, until_us=before.begin_us
             )
             for one in closed:
-                self._send(name, None, lambda one=one: candle_frame(spec, one, is_closed=True, now_us=now_us))
+                self._send(name, None, partial(candle_frame, spec, one, is_closed=True, now_us=now_us))
         self._send(name, None, lambda: candle_frame(spec, newest, is_closed=False, now_us=now_us))
 
     def _on_fill(self, event: FillHappened) -> None:
