@@ -36,6 +36,7 @@ from tests.contract.bench import UNKNOWN_ORDER, Bench, until, until_true
 
 A_MOMENT = timedelta(seconds=2)
 GAP_BOUND_S = 5.0
+MONEY_STEP = Decimal("0.00001")
 
 
 @dataclass(frozen=True)
@@ -624,12 +625,13 @@ async def nothing_of_one_account_ever_met(bench: Bench) -> None:
 
 @card("C80", C.FUNDING_PAYMENTS, wire=True)
 async def funding_is_booked(bench: Bench) -> None:
-    """Before: a position. Do: let two hours pass, close it, read the payments. Expect: payments, oldest first.
+    """Before: flat. Do: buy, let two hours pass, sell, read fills and payments. Expect: payments, oldest first.
 
-    Passed when one is not zero (a venue may book each execution's), none is told twice, and all were booked while the
-    position was held by the venue's own time.
+    Passed when the money moved by exactly what executions, fees and payments say, none is told twice, one is not zero,
+    all were booked while the position was held, and one of zero only beside an execution: a venue that books at each
+    execution writes nothing down for the second of two in one moment.
     """
-    since = bench.now() - A_MOMENT
+    since, before = bench.now() - A_MOMENT, (await bench.client.margin()).equity
     opened = await bench.filled(await bench.taking())
     bench.wire.pass_time(timedelta(hours=2))
     await bench.filled(await bench.taking(Side.SELL, quantity=opened.filled_quantity, reduce_only=True))
@@ -637,9 +639,15 @@ async def funding_is_booked(bench: Bench) -> None:
         lambda: bench.client.fills(bench.symbol, since),
         lambda found: sum(f.quantity for f in found) == 2 * opened.filled_quantity,
     )
-    paid = await until(lambda: bench.client.funding_payments(bench.symbol, since), lambda found: len(found) > 0)
+    paid = await until(
+        lambda: bench.client.funding_payments(bench.symbol, since),
+        lambda found: any(payment.payment != 0 for payment in found),
+    )
+    moved = (await bench.client.margin()).equity - before
+    traded = sum((-fill.side.sign * fill.quantity * fill.price - fill.fee for fill in fills), ZERO)
+    assert abs(moved - traded - sum(payment.payment for payment in paid)) <= MONEY_STEP, (moved, traded, paid)
     assert len(paid) == len({payment.payment_id for payment in paid})
     assert [payment.paid_at for payment in paid] == sorted(payment.paid_at for payment in paid)
-    assert any(payment.payment != 0 for payment in paid), paid
-    opened_at, closed_at = fills[0].venue_time, fills[-1].venue_time
-    assert all(opened_at <= payment.paid_at <= closed_at for payment in paid), (opened_at, paid, closed_at)
+    executed_at = [fill.venue_time for fill in fills]
+    assert all(executed_at[0] <= payment.paid_at <= executed_at[-1] for payment in paid), (executed_at, paid)
+    assert all(payment.payment != 0 or payment.paid_at in executed_at for payment in paid), paid
