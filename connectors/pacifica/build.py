@@ -6,14 +6,15 @@ Source: docs.pacifica.fi, REST API (orders, account, positions) and WebSocket (s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from core.errors import VenueRejected
+from core.errors import NotOffered, VenueRejected
 from core.instrument import Market
+from core.market_data import CandleInterval
 from core.numbers import canonical
 from core.order import OrderIntent, OrderType, Side, TimeInForce
 
@@ -24,7 +25,7 @@ PAGE_ROWS = 100
 EXPIRY_WINDOW_MS_MAX = 30_000
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
+SIDES = {Side.BUY: "bid", Side.SELL: "ask"}
 _TIFS = {TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.POST_ONLY: "ALO"}
 
 
@@ -55,17 +56,20 @@ def millis_of(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
-def expiry_window_ms(intent: OrderIntent, now: datetime) -> int | None:
+def expiry_window_ms(intent: OrderIntent, now: datetime, doubt: timedelta = timedelta(0)) -> int | None:
     """Return how long the venue may act on the request, None when the intent's time is already over.
 
-    The venue documents a default of 30 s and no minimum; the window is never longer than that default.
+    doubt: by how much the venue's clock may be behind what we take it for; the window is that much shorter, so that
+    even then it ends when the intent does (but half of what is left is never given away for doubt). The venue
+    documents a default of 30 s and no minimum; the window is never longer than that default.
     """
-    left_ms = (intent.valid_until - now) // timedelta(milliseconds=1)
+    left = intent.valid_until - now
+    left_ms = (left - min(doubt, left / 2)) // timedelta(milliseconds=1)
     return None if left_ms < 1 else min(left_ms, EXPIRY_WINDOW_MS_MAX)
 
 
 def create_order(intent: OrderIntent, market: Market) -> Command:
-    """Build POST /orders/create; refuses (PrecisionRefused) what is off the market's grid.
+    """Build POST /orders/create; raises PrecisionRefused off the market's grid, NotOffered for fill or kill.
 
     A market intent becomes an IOC limit order at the intent's bound: the venue's own market order measures its
     slippage from the mark price and so has no exact bound. Self-trade prevention cannot be chosen: the venue
@@ -74,6 +78,8 @@ def create_order(intent: OrderIntent, market: Market) -> Command:
     market.check_price(intent.price)
     market.check_quantity(intent.quantity)
     tif = TimeInForce.IOC if intent.type is OrderType.MARKET else intent.time_in_force
+    if tif not in _TIFS:
+        raise NotOffered(f"pacifica has no {tif} order: it knows GTC, IOC, ALO and TOB", venue="pacifica")
     return Command(
         "create_order",
         f"{API}/orders/create",
@@ -81,7 +87,7 @@ def create_order(intent: OrderIntent, market: Market) -> Command:
             "symbol": market.venue_symbol,
             "price": canonical(intent.price),
             "amount": canonical(intent.quantity),
-            "side": _SIDES[intent.side],
+            "side": SIDES[intent.side],
             "tif": _TIFS[tif],
             "reduce_only": intent.reduce_only,
             "client_order_id": intent.client_order_id,
@@ -131,7 +137,20 @@ def private_subscriptions(account: str) -> list[dict[str, JsonValue]]:
     return [
         {"source": "account_order_updates", "account": account},
         {"source": "account_trades", "account": account},
+        {"source": "account_positions", "account": account},
+        {"source": "account_info", "account": account},
     ]
+
+
+def tape_subscriptions(
+    symbols: Sequence[str], sources: Collection[str], interval: CandleInterval
+) -> list[dict[str, JsonValue]]:
+    """List the parameters of the tape's channels: prices once, the others by market, candles with their interval."""
+    wanted: list[dict[str, JsonValue]] = [{"source": "prices"}] if "prices" in sources else []
+    for source in sorted(set(sources) - {"prices"}):
+        length: dict[str, JsonValue] = {"interval": interval.value} if source == "candle" else {}
+        wanted += [{"source": source, "symbol": venue_symbol_of(symbol), **length} for symbol in symbols]
+    return wanted
 
 
 def subscribe_frame(params: Mapping[str, JsonValue]) -> str:

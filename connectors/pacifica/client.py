@@ -5,35 +5,34 @@ Source: docs.pacifica.fi, REST API. Reads are unsigned (any address can be read)
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import httpx
 
+from connectors.clock import ClockOffset
 from connectors.http import Answer
 from connectors.pacifica import build, outcomes, parse, parse_orders, reading, wire
 from connectors.pacifica.capabilities import CAPABILITIES
+from connectors.pacifica.desk import PacificaDesk
 from connectors.pacifica.feed import PacificaFeed
-from connectors.pacifica.rest import PacificaRest
+from connectors.pacifica.market_data import PacificaMarketData
+from connectors.pacifica.records import PacificaRecords
+from connectors.pacifica.rest import DATE_RESOLUTION, PacificaRest
+from connectors.pacifica.tape import PacificaTape
 from connectors.settings import Endpoints, Outside, PacificaKeys, Timeouts
 from connectors.venue import Accepted, CancelOutcome, NotFound, NotSent, PlaceOutcome, VenueFeed
 from core.account import Margin, Position
-from core.errors import VenueRejected
+from core.errors import NotOffered, VenueRejected
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Mark
 from core.order import Fill, OrderIntent, OrderReport
-
-log = logging.getLogger(__name__)
 
 # Stop paging a newest-first history once it is older than what is sought, with room for skewed clocks.
 CLOCK_MARGIN = timedelta(minutes=5)
 # GET /trades/history takes at most 30 days at once.
 SPAN_MAX = timedelta(days=29)
 SPANS_MAX = 200
-DATE_RESOLUTION = timedelta(seconds=1)
-# Differences below this are within the Date header's resolution and the way there.
-OFFSET_IGNORED = timedelta(seconds=2)
 MARKETS_FRESH_FOR = timedelta(minutes=1)
 
 
@@ -61,12 +60,16 @@ class PacificaClient:
         """Read the keys (ConfigurationError when they do not fit) and prepare; nothing is connected yet."""
         self.account_id = account_id
         self._outside = outside
-        self._rest = PacificaRest(keys, endpoints, outside, timeouts, transport)
+        self._rest = PacificaRest(keys, endpoints, outside, timeouts, transport, account_id=account_id)
         self._markets: dict[str, Market] = {}
         self._markets_at: datetime | None = None
         self.feed: VenueFeed = PacificaFeed(
             account_id, keys.account, endpoints.ws_url, outside, timeouts, headers=self._rest.headers
         )
+        self.market_data = PacificaMarketData(self._rest)
+        self.records = PacificaRecords(account_id, self._rest, self.markets)
+        self.desk = PacificaDesk(account_id, self._rest, self.records, lambda: self._markets)
+        self.tape = PacificaTape(endpoints.ws_url, outside, timeouts, headers=self._rest.headers)
 
     # ---- life --------------------------------------------------------------------------------------------------
 
@@ -75,18 +78,13 @@ class PacificaClient:
 
         Reads are unsigned here, so a wrong or unbound agent key only shows with the first order (Rejected, AUTH).
         """
-        asked = self._outside.clock()
-        venue_now = await self.server_time()
-        answered = self._outside.clock()
-        offset = venue_now - (asked + (answered - asked) / 2)
-        if abs(offset) > OFFSET_IGNORED:
-            self._rest.adjust_clock(offset)
-            log.warning("venue=pacifica clock differs by %.1f s; signing in the venue's time", offset.total_seconds())
+        await self.measure_clock()
         await self.markets()
 
     async def aclose(self) -> None:
         """Close streams and connections; safe to call twice."""
         await self.feed.aclose()
+        await self.tape.aclose()
         await self._rest.aclose()
 
     def wire_client_id(self, client_order_id: str) -> str:
@@ -132,6 +130,15 @@ class PacificaClient:
         priced = reading.rows(wire.PriceRow, reading.envelope(answer.status, answer.headers, answer.body))
         stamps = [reading.moment(row.timestamp) for row in priced]
         return max([dated, *(stamp for stamp in stamps if stamp - dated < DATE_RESOLUTION)])
+
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """Return the offset measured last."""
+        return self._rest.clock_offset
+
+    async def measure_clock(self) -> ClockOffset:
+        """Measure the venue's clock by its Date header; signing and order validity follow it."""
+        return await self._rest.measure_clock()
 
     # ---- account reads -----------------------------------------------------------------------------------------
 
@@ -206,7 +213,10 @@ class PacificaClient:
         market = self._markets.get(intent.symbol)
         if market is None or intent.venue is not self.venue or intent.account_id != self.account_id:
             return NotSent(f"pacifica: {intent.symbol} of {intent.account_id} is not traded by this client")
-        command = build.create_order(intent, market)
+        try:
+            command = build.create_order(intent, market)
+        except NotOffered as lacking:
+            return NotSent(lacking.message)
         answer = await self._rest.send(command, intent)
         if not isinstance(answer, Answer):
             return answer

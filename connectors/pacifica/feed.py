@@ -1,4 +1,4 @@
-"""Pacifica's streams as a snapshot: live books and marks, private orders and fills in a queue. Nothing trades here.
+"""Pacifica's streams as a snapshot: live books and marks, private events in a queue. Nothing trades here.
 
 Two connections, so that trouble with a book never blinds the account's events. Continuity: every message of the
 book channel is the full picture, so a book is proven as long as its venue time does not run backwards on a living
@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from pydantic import JsonValue
-
-from connectors.pacifica import build, frames, parse, parse_orders, wire
+from connectors.pacifica import build, frames, parse, parse_account, parse_orders, wire, wire_surface
+from connectors.pacifica.subscriptions import Subscriptions
 from connectors.settings import Outside, Timeouts
 from connectors.stream import EventQueue, Send, Stream, StreamSettings
-from connectors.venue import FeedEvent, FeedHealth, FillUpdate, OrderUpdate
-from core.errors import ProtocolViolation, VenueRejected, VenueUnreachable
+from connectors.venue import BalanceUpdate, FeedEvent, FeedHealth, FillUpdate, MarginUpdate, OrderUpdate, PositionUpdate
+from core.errors import ProtocolViolation, VenueUnreachable
 from core.instrument import Venue
 from core.market import Book, Mark
 
@@ -113,6 +113,7 @@ class PacificaFeed:
             last_message_at=max(times, default=None),
             reconnects=public.reconnects + private.reconnects,
             gaps=self._public.gaps,
+            last_heard={**self._public.heard, **self._private.heard},
         )
 
     def _stream(self, name: str, handler: _PublicChannels | _PrivateChannels) -> Stream:
@@ -123,50 +124,18 @@ class PacificaFeed:
         )  # fmt: skip
 
 
-class _Subscriptions:
-    """Subscriptions waiting for their acknowledgement, which may come after the first messages, or never."""
-
-    def __init__(self) -> None:
-        self._awaited: set[tuple[str, str | None]] = set()
-        self._refused: str | None = None
-        self._changed = asyncio.Event()
-
-    async def make(self, wanted: Sequence[Mapping[str, JsonValue]], send: Send) -> None:
-        """Subscribe and return when all is acknowledged; a wrong symbol is never answered, so bound the wait."""
-        self._awaited = {(str(params["source"]), _text(params.get("symbol"))) for params in wanted}
-        self._refused = None
-        for params in wanted:
-            await send(build.subscribe_frame(params))
-        while self._awaited:
-            self._changed.clear()
-            await self._changed.wait()
-            if self._refused is not None:
-                raise VenueRejected(f"pacifica refused a subscription: {self._refused}", venue="pacifica")
-
-    def acknowledged(self, echo: frames.Subscribed) -> None:
-        """Tick off an acknowledged subscription."""
-        self._awaited.discard((echo.source, echo.symbol))
-        self._changed.set()
-
-    def refused(self, answer: frames.Refused) -> None:
-        """Take an error frame: while subscribing it fails the opening, later it ends the connection."""
-        if not self._awaited:
-            raise ProtocolViolation(f"pacifica sent an error frame: {answer.code} {answer.text}", venue="pacifica")
-        self._refused = f"{answer.code} {answer.text}"
-        self._changed.set()
-
-
 class _PublicChannels:
     """Books and prices of the wanted symbols."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
-        self._subscriptions = _Subscriptions()
+        self._subscriptions = Subscriptions()
         self._symbols: tuple[str, ...] = ()
         self._books: dict[str, Book] = {}
         self._newest: dict[str, int] = {}
         self._backward: dict[str, int] = {}
         self.marks: dict[str, Mark] = {}
+        self.heard: dict[str, datetime] = {}
         self.gaps = 0
         self.complete = asyncio.Event()
 
@@ -192,6 +161,7 @@ class _PublicChannels:
         """Take one frame."""
         match frames.frame(frame):
             case wire.BookSnapshot() as snapshot:
+                self.heard["book"] = self._outside.clock()
                 self._take_picture(snapshot)
             case frames.Subscribed() as echo:
                 self._subscriptions.acknowledged(echo)
@@ -235,7 +205,7 @@ class _PublicChannels:
             raise ProtocolViolation(f"pacifica: the {symbol} book keeps running backwards", venue="pacifica")
 
     def _take_prices(self, listed: Sequence[wire.PriceRow]) -> None:
-        received = self._outside.clock()
+        received = self.heard["prices"] = self._outside.clock()
         for row in listed:
             symbol = build.symbol_of(row.symbol)
             if symbol in self._symbols:
@@ -248,14 +218,16 @@ class _PublicChannels:
 
 
 class _PrivateChannels:
-    """The account's order updates and fills, put into the queue in order of arrival."""
+    """The account's orders, fills, positions and money, put into the queue in order of arrival."""
 
     def __init__(self, account_id: str, account: str, outside: Outside, events: EventQueue) -> None:
         self._account_id = account_id
         self._account = account
         self._outside = outside
         self._events = events
-        self._subscriptions = _Subscriptions()
+        self._subscriptions = Subscriptions()
+        self._held: set[str] = set()
+        self.heard: dict[str, datetime] = {}
 
     async def opened(self, send: Send) -> None:
         """Subscribe the account's channels; they need no signature (docs.pacifica.fi, WebSocket)."""
@@ -267,6 +239,10 @@ class _PrivateChannels:
             case tuple() as listed:
                 for row in listed:
                     self._take_row(row)
+            case frames.PositionSet() as whole:
+                self._take_positions(whole)
+            case wire_surface.AccountInfo() as info:
+                self._take_money(info)
             case frames.Subscribed() as echo:
                 self._subscriptions.acknowledged(echo)
             case frames.Refused() as answer:
@@ -281,16 +257,27 @@ class _PrivateChannels:
         """Beat in the venue's own way."""
         return build.ping_frame()
 
-    def _take_row(self, row: wire.PriceRow | wire.OrderUpdateRow | wire.TradeUpdateRow) -> None:
+    def _take_row(self, row: object) -> None:
         now = self._outside.clock()
         match row:
             case wire.OrderUpdateRow() if row.u == self._account:
+                self.heard["account_order_updates"] = now
                 self._events.put(OrderUpdate(parse_orders.order_update(self._account_id, row, now)))
             case wire.TradeUpdateRow() if row.u == self._account:
+                self.heard["account_trades"] = now
                 self._events.put(FillUpdate(parse_orders.fill_update(self._account_id, row, now)))
             case _:
                 return
 
+    def _take_positions(self, whole: frames.PositionSet) -> None:
+        """Tell every position, and of those held before (also before a reconnect) which are closed."""
+        now = self.heard["account_positions"] = self._outside.clock()
+        told = parse_account.position_frame(self._account_id, whole.rows, self._held, now)
+        self._held = {position.symbol for position in told if position.quantity}
+        for position in told:
+            self._events.put(PositionUpdate(position))
 
-def _text(value: JsonValue) -> str | None:
-    return None if value is None else str(value)
+    def _take_money(self, info: wire_surface.AccountInfo) -> None:
+        now = self.heard["account_info"] = self._outside.clock()
+        self._events.put(MarginUpdate(parse_account.margin_frame(self._account_id, info, now)))
+        self._events.put(BalanceUpdate(parse_account.balance_frame(self._account_id, info, now)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from connectors.pacifica import wire
+from connectors.pacifica import wire, wire_surface
 from connectors.pacifica.reading import json_of, list_of, object_of
 
 
@@ -36,11 +36,23 @@ class Unhandled:
     channel: str
 
 
+@dataclass(frozen=True, slots=True)
+class PositionSet:
+    """All positions of the account whose channel it is; an empty set says that it is flat."""
+
+    rows: tuple[wire_surface.PositionFrameRow, ...]
+
+
 Frame = (
     Subscribed
     | Refused
     | Unhandled
+    | PositionSet
     | wire.BookSnapshot
+    | wire_surface.AccountInfo
+    | wire_surface.BestRow
+    | wire_surface.CandleRow
+    | tuple[wire_surface.TapeTradeRow, ...]
     | tuple[wire.PriceRow, ...]
     | tuple[wire.OrderUpdateRow, ...]
     | tuple[wire.TradeUpdateRow, ...]
@@ -63,6 +75,16 @@ def frame(text: str | bytes) -> Frame:
             return tuple(list_of(wire.OrderUpdateRow, outer.data))
         case "account_trades":
             return tuple(list_of(wire.TradeUpdateRow, outer.data))
+        case "account_positions":
+            return PositionSet(tuple(list_of(wire_surface.PositionFrameRow, outer.data)))
+        case "account_info":
+            return object_of(wire_surface.AccountInfo, outer.data)
+        case "bbo":
+            return object_of(wire_surface.BestRow, outer.data)
+        case "candle":
+            return object_of(wire_surface.CandleRow, outer.data)
+        case "trades":
+            return tuple(list_of(wire_surface.TapeTradeRow, outer.data))
         case "subscribe":
             echo = object_of(wire.SubscriptionEcho, outer.data)
             return Subscribed(echo.source, echo.symbol)

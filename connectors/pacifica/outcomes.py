@@ -6,12 +6,12 @@ error_id, then by its text; numbers only mark the few answers after which the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from connectors.pacifica import wire
+from connectors.pacifica import wire, wire_surface
 from connectors.ratelimit import retry_after_s
 from connectors.venue import CancelOutcome, CancelRefused, CancelTaken, NotSent, Rejected, Unknown
 from core.errors import (
@@ -150,7 +150,7 @@ def cancel_outcome(status: int, body: bytes) -> CancelOutcome:
     CancelRefused means that the venue found nothing to cancel. A cancel turned away before the venue looked at
     the order (rate, signature, malformed) is NotSent: the order stands, and sending again is safe.
     """
-    if 200 <= status < 300 and _says_yes(body):
+    if 200 <= status < 300 and says_yes(body):
         return CancelTaken()
     refusal = read_refusal(status, body)
     if refusal.code in ("AUTH", "RATE_LIMITED", "REQUEST_EXPIRED", "MALFORMED"):
@@ -162,7 +162,68 @@ def cancel_outcome(status: int, body: bytes) -> CancelOutcome:
     return CancelRefused(refusal.text)
 
 
-def _says_yes(body: bytes) -> bool:
+def refused_edit(status: int, body: bytes) -> Rejected | Unknown:
+    """Classify the answer to an edit that carries no order id.
+
+    Rejected says that the edit did nothing: the order is what it was. A crossing replacement may have ended the
+    former order first, so it is Unknown, like everything without positive evidence.
+    """
+    outcome = refused_order(status, body)
+    if isinstance(outcome, Rejected) and outcome.code == "POST_ONLY_WOULD_CROSS":
+        return Unknown(f"pacifica refused the edited order, the former one may be gone: {outcome.text}")
+    return outcome
+
+
+def place_batch(status: int, body: bytes, count: int) -> list[str | Rejected | Unknown]:
+    """Return an order id or an outcome for each action; an answer that does not name them all proves nothing."""
+    results = _batch_results(status, body)
+    if results is None:
+        return [refused_order(status, body)] * count
+    if len(results) != count:
+        return [Unknown(f"pacifica answered {len(results)} results to {count} orders")] * count
+    return [_placed_in_batch(result) for result in results]
+
+
+def cancel_batch(status: int, body: bytes, count: int) -> list[CancelOutcome]:
+    """Return an outcome for each cancel; an answer that does not name them all proves nothing."""
+    results = _batch_results(status, body)
+    if results is None:
+        return [cancel_outcome(status, body)] * count
+    if len(results) != count:
+        return [Unknown(f"pacifica answered {len(results)} results to {count} cancels")] * count
+    return [CancelTaken() if result.success else _cancel_refused(result.error or "") for result in results]
+
+
+def _batch_results(status: int, body: bytes) -> Sequence[wire_surface.BatchResult] | None:
+    if not 200 <= status < 300:
+        return None
+    try:
+        answer = wire.Envelope.model_validate_json(body)
+        found = wire_surface.BatchResults.model_validate(answer.data) if answer.success else None
+    except ValidationError:
+        return None
+    return None if found is None else found.results
+
+
+def _placed_in_batch(result: wire_surface.BatchResult) -> str | Rejected | Unknown:
+    if result.success and result.order_id is not None:
+        return str(result.order_id)
+    text = (result.error or "")[:TEXT_MAX]
+    code = code_of(text)
+    if result.success or not text:
+        return Unknown("pacifica answered to an order of a batch neither with an id nor with a reason")
+    if code == "DUPLICATE_CLIENT_ORDER_ID":
+        return Unknown(f"pacifica already knows this client order id ({text})")
+    return Rejected(text, code) if code else Unknown(f"pacifica did not say what became of the order: {text}")
+
+
+def _cancel_refused(text: str) -> CancelOutcome:
+    if code_of(text) == "NOT_FOUND":
+        return CancelRefused(text[:TEXT_MAX])
+    return Unknown(f"pacifica answered to a cancel of a batch: {text[:TEXT_MAX] or 'no reason'}")
+
+
+def says_yes(body: bytes) -> bool:
     """Tell whether a body is a positive envelope, complete or just {"success":true}."""
     try:
         return wire.Envelope.model_validate_json(body).success

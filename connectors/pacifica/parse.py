@@ -136,7 +136,7 @@ def position(account_id: str, row: wire.PositionRow, mark_price: Decimal | None,
 
     A liquidation price of zero or less cannot be reached and becomes None.
     """
-    quantity = row.amount * word_of(_POSITION_SIGNS, row.side, "position side")
+    quantity = signed_quantity(row.side, row.amount)
     reachable = row.liquidation_price is not None and row.liquidation_price > 0
     return Position(
         venue=Venue.PACIFICA,
@@ -148,6 +148,11 @@ def position(account_id: str, row: wire.PositionRow, mark_price: Decimal | None,
         liquidation_price=row.liquidation_price if reachable else None,
         received_time=received,
     )
+
+
+def signed_quantity(side: str, quantity: Decimal) -> Decimal:
+    """Give a position's quantity its sign: bid is long, ask is short."""
+    return quantity * word_of(_POSITION_SIGNS, side, "position side")
 
 
 def funding_payment(account_id: str, row: wire.FundingRow, received: datetime) -> FundingPayment:

@@ -14,13 +14,20 @@ from connectors.pacifica import wire
 from connectors.pacifica.build import symbol_of
 from connectors.pacifica.reading import moment, positive, word_of
 from core.instrument import Venue
-from core.order import Fill, Liquidity, OrderReport, OrderStatus, Side
+from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Side
 
-_TRADE_SIDES = {
+TRADE_SIDES = {
     "open_long": Side.BUY,
     "close_short": Side.BUY,
     "open_short": Side.SELL,
     "close_long": Side.SELL,
+}
+_CAUSES = {
+    "normal": FillCause.TRADE,
+    "market_liquidation": FillCause.LIQUIDATION,
+    "backstop_liquidation": FillCause.BACKSTOP,
+    "adl_liquidation": FillCause.ADL,
+    "settlement": FillCause.SETTLEMENT,
 }
 _LIQUIDITY = {"fulfill_maker": Liquidity.MAKER, "fulfill_taker": Liquidity.TAKER}
 _STATUSES = {
@@ -35,9 +42,9 @@ _PLAIN_EVENTS = frozenset({"make", "fulfill_market", "fulfill_limit", "adjust", 
 
 
 def taken_report(
-    account_id: str, symbol: str, client_order_id: str, venue_order_id: str, received: datetime
+    account_id: str, symbol: str, client_order_id: str, venue_order_id: str | None, received: datetime
 ) -> OrderReport:
-    """Report an order that the venue has just taken; it says no more than its id."""
+    """Report an order that the venue has just taken; it says no more than its id, for a take-profit not even that."""
     return OrderReport(
         venue=Venue.PACIFICA,
         account_id=account_id,
@@ -145,13 +152,14 @@ def fill(account_id: str, row: wire.TradeRow, received: datetime) -> Fill:
         trade_id=str(row.history_id),
         client_order_id=row.client_order_id,
         venue_order_id=str(row.order_id),
-        side=word_of(_TRADE_SIDES, row.side, "trade side"),
+        side=word_of(TRADE_SIDES, row.side, "trade side"),
         quantity=positive(row.amount, "fill quantity"),
         price=positive(row.price, "fill price"),
         fee=row.fee,
         liquidity=word_of(_LIQUIDITY, row.event_type, "liquidity"),
         venue_time=moment(row.created_at),
         received_time=received,
+        cause=word_of(_CAUSES, row.cause, "cause of a fill"),
     )
 
 
@@ -164,13 +172,14 @@ def fill_update(account_id: str, row: wire.TradeUpdateRow, received: datetime) -
         trade_id=str(row.h),
         client_order_id=row.I,
         venue_order_id=str(row.i),
-        side=word_of(_TRADE_SIDES, row.ts, "trade side"),
+        side=word_of(TRADE_SIDES, row.ts, "trade side"),
         quantity=positive(row.a, "fill quantity"),
         price=positive(row.p, "fill price"),
         fee=row.f,
         liquidity=word_of(_LIQUIDITY, row.te, "liquidity"),
         venue_time=moment(row.t),
         received_time=received,
+        cause=word_of(_CAUSES, row.tc, "cause of a fill"),
     )
 
 

@@ -5,24 +5,31 @@ Source: docs.pacifica.fi, Rate limits, Signing, Pagination.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TypeVar
 
 import httpx
+from pydantic import JsonValue
 
 from connectors.budgets import HERE, budgets_of
+from connectors.clock import ClockOffset, measure
 from connectors.http import Answer, HttpVenue
-from connectors.pacifica import build, outcomes, reading, wire
+from connectors.pacifica import build, build_desk, outcomes, reading, wire
 from connectors.pacifica.auth import Signer, encode_body
 from connectors.ratelimit import retry_after_s
 from connectors.settings import Endpoints, Outside, PacificaKeys, Timeouts
 from connectors.venue import NotSent, Unknown
+from core.account import RequestQuota
 from core.credits import Terms
-from core.errors import ProtocolViolation, RateLimited
+from core.errors import ProtocolViolation, RateLimited, VenueUnreachable
 from core.instrument import Venue
 from core.order import OrderIntent
+
+log = logging.getLogger(__name__)
 
 # Credits in any 60 s without a config key (then they count per network address) and with one; the venue's ratelimit
 # headers, which count in tenths of credits, correct both. Two fifths may go at once, the rest refills within the 60 s.
@@ -58,6 +65,13 @@ PAGES_MAX = 100
 
 _QUOTA = re.compile(r"q=(\d{1,9})\b")
 _REMAINING = re.compile(r"r=(\d{1,9})\b")
+_RESETS = re.compile(r"t=(\d{1,9})\b")
+TENTHS = 10
+
+TIME_OVER = "pacifica: the time in which this intent was valid is over"
+DATE_RESOLUTION = timedelta(seconds=1)
+# Differences below this are within the Date header's resolution and the way there: no word in the log.
+CLOCK_NOTED = timedelta(seconds=2)
 
 DatedT = TypeVar("DatedT", bound=wire.Dated)
 
@@ -72,9 +86,12 @@ class PacificaRest:
         outside: Outside,
         timeouts: Timeouts,
         transport: httpx.AsyncBaseTransport | None,
+        *,
+        account_id: str,
     ) -> None:
         """Read the keys (ConfigurationError when they do not fit) and prepare; nothing is connected yet."""
         self.account = keys.account
+        self._account_id = account_id
         self.headers = {"PF-API-KEY": keys.config_key.get_secret_value()} if keys.config_key else {}
         self._signer = Signer(keys)
         self._outside = outside
@@ -90,6 +107,8 @@ class PacificaRest:
         scope, owner = ("key", keys.config_key.get_secret_value()) if keys.config_key else ("address", HERE)
         terms = _terms(CREDITS_WITH_KEY if self._has_key else CREDITS)
         self._budget = budgets_of(outside).bucket(Venue.PACIFICA, endpoints.rest_url, scope, owner, terms)
+        self.clock_offset: ClockOffset | None = None
+        self.quota: RequestQuota | None = None
         self._offset = timedelta(0)
         self._last_stamp_ms = 0
 
@@ -102,9 +121,27 @@ class PacificaRest:
         """The venue's clock as far as we know it."""
         return self._outside.clock() + self._offset
 
-    def adjust_clock(self, offset: timedelta) -> None:
-        """Sign and ask in the venue's time from now on."""
-        self._offset = offset
+    async def measure_clock(self) -> ClockOffset:
+        """Measure the venue's clock by its Date header (whole seconds) and sign in its time from now on.
+
+        A difference that lies within its own bound may be none at all, and is not followed.
+        """
+        found = await measure(self._date, self._outside.clock, resolution=DATE_RESOLUTION)
+        self.clock_offset = found
+        self._offset = found.offset if abs(found.offset) > found.error else timedelta(0)
+        if abs(found.offset) > CLOCK_NOTED:
+            log.warning("venue=pacifica clock differs by %.1f s; signing in its time", found.offset.total_seconds())
+        return found
+
+    async def _date(self) -> datetime:
+        answer = await self.get("/info/prices")
+        return reading.http_date(answer.headers)
+
+    @property
+    def _doubt(self) -> timedelta:
+        """By how much the venue's clock may be behind what is signed with; unmeasured it counts as right."""
+        found = self.clock_offset
+        return timedelta(0) if found is None else abs(found.offset - self._offset) + found.error
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """Read a path below the API root, waiting for its turn; any status is returned."""
@@ -156,14 +193,58 @@ class PacificaRest:
             await self._budget.take(cost, urgent=urgent, wait_s_max=None if intent is None else ORDER_WAIT_S_MAX)
         except RateLimited as spent:
             return NotSent(spent.message)
-        window_ms = build.expiry_window_ms(intent, self._outside.clock()) if intent else build.EXPIRY_WINDOW_MS_MAX
-        if window_ms is None:
-            return NotSent("pacifica: the time in which this intent was valid is over")
-        body = self._signer.signed_body(
+        body = self._signed(command, intent)
+        return await self._post(command.path, body) if body is not None else NotSent(TIME_OVER)
+
+    async def send_batch(
+        self, kind: str, commands: Sequence[tuple[build.Command, OrderIntent | None]]
+    ) -> tuple[Answer | NotSent | Unknown, Sequence[bool]]:
+        """Post several actions of one kind as one request, each signed alone; also say which of them went.
+
+        Actions whose time is over are left out. What a batch costs is not documented: every action is paid for.
+        """
+        is_cancel = kind == build_desk.CANCEL
+        cost = (COST_CANCEL if is_cancel else COST_ORDER) * len(commands)
+        urgent = all(intent is None or intent.reduce_only for _, intent in commands)
+        try:
+            await self._budget.take(cost, urgent=urgent, wait_s_max=None if is_cancel else ORDER_WAIT_S_MAX)
+        except RateLimited as spent:
+            return NotSent(spent.message), [False] * len(commands)
+        bodies = [self._signed(command, intent) for command, intent in commands]
+        going = [body for body in bodies if body is not None]
+        went = [body is not None for body in bodies]
+        if not going:
+            return NotSent(TIME_OVER), went
+        return await self._post(build_desk.BATCH_PATH, build_desk.batch_body(kind, going)), went
+
+    async def ask(self, command: build.Command) -> tuple[wire.Envelope, datetime]:
+        """Post a signed question or setting (no order) and return its envelope; raise what any other answer means.
+
+        Raises VenueUnreachable when no answer came: whether a setting was taken has then to be read.
+        """
+        await self._budget.take(COST_READ)
+        body = self._signed(command, None)
+        assert body is not None
+        answer = await self._post(command.path, body)
+        if not isinstance(answer, Answer):
+            raise VenueUnreachable(answer.reason, venue="pacifica")
+        return reading.envelope(answer.status, answer.headers, answer.body), answer.received_at
+
+    def _signed(self, command: build.Command, intent: OrderIntent | None) -> dict[str, JsonValue] | None:
+        """Sign with the present time; None when the intent's time is over."""
+        window_ms = build.EXPIRY_WINDOW_MS_MAX
+        if intent is not None:
+            left_ms = build.expiry_window_ms(intent, self._outside.clock(), self._doubt)
+            if left_ms is None:
+                return None
+            window_ms = left_ms
+        return self._signer.signed_body(
             command.operation, command.payload, timestamp_ms=self._stamp(), expiry_window_ms=window_ms
         )
+
+    async def _post(self, path: str, body: Mapping[str, JsonValue]) -> Answer | NotSent | Unknown:
         headers = {"content-type": "application/json"}
-        answer = await self._http.command("POST", command.path, content=encode_body(body), headers=headers)
+        answer = await self._http.command("POST", path, content=encode_body(body), headers=headers)
         if isinstance(answer, Answer):
             self._learn_budget(answer)
         return answer
@@ -184,6 +265,21 @@ class PacificaRest:
         remaining = _REMAINING.search(answer.headers.get("ratelimit", ""))
         if remaining:
             self._budget.observe(int(remaining[1]) / HEADER_UNIT)
+        if policy and remaining:
+            self._note_quota(answer, int(policy[1]), int(remaining[1]))
+
+    def _note_quota(self, answer: Answer, quota: int, remaining: int) -> None:
+        """Keep the venue's own words about the budget, in credits (its headers count tenths)."""
+        resets = _RESETS.search(answer.headers.get("ratelimit", ""))
+        self.quota = RequestQuota(
+            venue=Venue.PACIFICA,
+            account_id=self._account_id,
+            scope="config key" if self._has_key else "network address",
+            limit=Decimal(quota) / TENTHS,
+            remaining=Decimal(remaining) / TENTHS,
+            resets_at=answer.received_at + timedelta(seconds=int(resets[1])) if resets else None,
+            received_time=answer.received_at,
+        )
 
 
 def _terms(credits_per_window: float) -> Terms:

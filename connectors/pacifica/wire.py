@@ -77,6 +77,9 @@ class PriceRow(Wire):
     mark: Number
     oracle: Number | None = None
     next_funding: Number | None = None
+    open_interest: Number | None = None
+    volume_24h: Number | None = None
+    yesterday_price: Number | None = None
     timestamp: Millis
 
 
@@ -118,12 +121,13 @@ class PositionRow(Wire):
 
 
 class OpenOrderRow(Wire):
-    """One row of GET /orders."""
+    """One row of GET /orders; stop_price tells a stop from an order in the book."""
 
     order_id: int
     client_order_id: str | None = None
     symbol: str
     filled_amount: Number
+    stop_price: Number | None = None
     updated_at: Millis
 
 
@@ -171,6 +175,7 @@ class TradeRow(Dated):
     fee: Number
     event_type: str
     side: str
+    cause: str = "normal"
 
 
 class FundingRow(Dated):
@@ -229,5 +234,6 @@ class TradeUpdateRow(Wire):
     a: Number
     te: str
     ts: str
+    tc: str = "normal"
     f: Number
     t: Millis
