@@ -1,0 +1,248 @@
+"""What the service answers, as values that can be read both ways.
+
+`session["volumeGenerated"]` and `session.volume_generated` are the same.
+Money and sizes are `Decimal`. Fields that a newer service adds are kept and can be read by their wire name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel, to_snake
+
+T = TypeVar("T")
+
+
+class Answer(BaseModel):
+    """Base of all answers: attributes are snake_case, items have the names of the wire."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", frozen=True)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a field by its wire name; raise KeyError."""
+        try:
+            return getattr(self, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def __getattr__(self, name: str) -> Any:
+        """Find a field by its wire name as well."""
+        snake = to_snake(name)
+        if snake != name and snake in type(self).model_fields:
+            return getattr(self, snake)
+        return super().__getattr__(name)  # type: ignore[misc]
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is such a field."""
+        return isinstance(name, str) and (to_snake(name) in type(self).model_fields or name in (self.model_extra or {}))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field by its wire name, `default` when there is none."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything by its wire names."""
+        return self.model_dump(by_alias=True)
+
+
+class Metrics(Answer):
+    """Sums of a session, in USD; net_position in base units, slippage a fraction."""
+
+    total_volume: Decimal | None = None
+    net_position: Decimal | None = None
+    pnl: Decimal | None = None
+    realized_pnl: Decimal | None = None
+    unrealized_pnl: Decimal | None = None
+    funding_pnl: Decimal | None = None
+    fees: Decimal | None = None
+    slippage: Decimal | None = None
+    pairs_filled: int | None = None
+    pairs_unwound: int | None = None
+    max_net_exposure: Decimal | None = None
+    last_updated: datetime | None = None
+
+
+class Breach(Answer):
+    """A limit that was crossed."""
+
+    id: str
+    breach_type: str | None = None
+    category: str | None = None
+    severity: str | None = None
+    details: dict[str, Any] = {}
+    timestamp: datetime | None = None
+    resolved: bool | None = None
+    acknowledged_at: datetime | None = None
+    action: str | None = None
+
+
+class Order(Answer):
+    """One leg of a pair: size and fill_size in USD, quantity and filled_quantity in base units."""
+
+    account_id: str
+    venue: str
+    side: str
+    type: str | None = None
+    status: str
+    size: Decimal | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    fill_price: Decimal | None = None
+    fill_size: Decimal | None = None
+    filled_quantity: Decimal | None = None
+    fees: Decimal | None = None
+    client_order_id: str | None = None
+    created_at: datetime | None = None
+
+
+class Legs(Answer):
+    """The two orders of a pair, on two venues."""
+
+    buy_order: Order | None = None
+    sell_order: Order | None = None
+
+
+class OrderPair(Answer):
+    """A hedged pair: volume in USD counts once, price is the mean of both averages, slippage a fraction of volume."""
+
+    id: str
+    order_pair: Legs
+    status: str
+    volume: Decimal
+    price: Decimal | None = None
+    slippage: Decimal | None = None
+    fees: Decimal | None = None
+    created_at: datetime
+    executed_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+class Session(Answer):
+    """A hedging session. A start, pause, resume or stop answers with the fields that it changed, and `pending`."""
+
+    id: str
+    status: str
+    name: str | None = None
+    accounts: list[str] | None = None
+    strategy: dict[str, Any] | None = None
+    volume_target: Decimal | None = None
+    volume_generated: Decimal | None = None
+    final_volume: Decimal | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    paused_at: datetime | None = None
+    resumed_at: datetime | None = None
+    flow_run_id: str | None = None
+    risk_breaches: list[Breach] = []
+    orders: list[OrderPair] = []
+    metrics: Metrics | None = None
+    pending: bool = False
+
+
+class AccountRisk(Answer):
+    """One account's part in the risk; what could not be read is None."""
+
+    account_id: str
+
+
+class PortfolioRisk(Answer):
+    """The session's risk as a whole; max_drawdown and var95 are fractions."""
+
+    total_pnl: Decimal | None = None
+    max_drawdown: Decimal | None = None
+    var95: Decimal | None = None
+
+
+class RiskStatus(Answer):
+    """How much is at risk now."""
+
+    session_id: str
+    overall_risk: str
+    account_risks: list[AccountRisk] = []
+    portfolio_risk: PortfolioRisk | None = None
+    active_breaches: list[Breach] = []
+
+
+class Fill(Answer):
+    """One execution at a venue."""
+
+    venue: str
+    account_id: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+
+
+class Event(Answer):
+    """One entry of a session's progress, as the record has it."""
+
+    sequence: int
+    channel: str
+    type: str
+
+
+class Ticket(Answer):
+    """A short-lived, single-use admission to the live stream."""
+
+    ticket: str
+    expires_at: datetime
+
+
+class Account(Answer):
+    """One account known to the service."""
+
+    id: str
+    venue: str
+
+
+class ApiKey(Answer):
+    """One API key; `key` is its text, shown once when it is made."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    key: str | None = None
+
+
+class Document(Answer):
+    """An answer without a fixed form here: read it by the names of the wire."""
+
+
+class Page(Answer, Generic[T]):
+    """Part of a list; iterating gives its items, `total` counts what there is without limit and offset."""
+
+    items: list[T]
+    total: int
+    limit: int
+    offset: int
+
+    def __iter__(self) -> Iterator[T]:  # type: ignore[override]
+        """Give the items."""
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """Count the items of this page."""
+        return len(self.items)
+
+
+class Update(Answer):
+    """One message of the live stream.
+
+    `type` is snapshot, session_update, order_update, risk_update, metrics_update, …; `timestamp` is Unix
+    milliseconds; `sequence` grows by one per session.
+    """
+
+    type: str
+    channel: str
+    session_id: str
+    data: dict[str, Any] | None = None
+    timestamp: int
+    sequence: int | None = None
+    previous_sequence: int | None = None
