@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, ParamSpec, TypeVar
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Services:
-    """Everything that lives as long as the process. random gives secret bytes."""
+    """Everything that lives as long as the process. random gives secret bytes; estimates are made one at a time."""
 
     settings: ApiSettings
     store: Store
@@ -41,6 +41,7 @@ class Services:
     starter: Starter
     pool: VenuesPool
     metrics: Metrics
+    estimating: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def now(self) -> datetime:
         """The time, from the clock this process was given."""

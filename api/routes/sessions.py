@@ -14,10 +14,13 @@ from api.auth import READERS, TRADERS
 from api.bodies import json_body, no_body, session_request_body
 from api.checks import check_can_start, check_strategy
 from api.context import Here, Services, read
+from api.documents.estimates import EstimateAnswer
 from api.documents.sessions import SessionAnswer, SessionsPage, StartAnswer, StatusFilter
+from api.estimates import estimated
 from api.guard import GuardedRoute, needs
 from api.paging import AccountFilter, Limit, Offset, SessionId
 from api.runs import Created
+from api.views.estimates import estimate_document
 from api.views.pairs import pair_document
 from api.views.sessions import session_document, session_summary, started, statuses_of
 from connectors.settings import Environment
@@ -27,7 +30,7 @@ from flows.accounts import Account, accounts_for, choose
 from flows.directory import environment_of, read_directory
 from flows.wiring import create_session
 from store import Session, SessionStatus
-from store.requests import parse_request
+from store.requests import SessionRequest, parse_request
 
 router = APIRouter(prefix="/api/v1/hedging", route_class=GuardedRoute, tags=["sessions"])
 
@@ -50,15 +53,29 @@ async def create(request: Request, here: Here) -> SessionAnswer:
     Idempotency-Key the session's id follows from it, so repeating the call never makes a second session.
     """
     wanted = parse_request(await json_body(request))
-    directory = await read(read_directory, here.settings.home, os.environ)
-    environment = environment_of(directory, wanted.accounts)
-    accounts = choose(directory.accounts[environment], wanted.accounts)
-    check_accounts([account.ref for account in accounts.values()])
+    environment, accounts = await _accounts_for(here, wanted)
     await check_strategy(here, validate(wanted.to_strategy()), accounts)
     session = await read(
         create_session, here.store, wanted, environment, here.settings.home, os.environ, session_id=_id_for(request)
     )
     return SessionAnswer(session=session_document(session, None, [], []))
+
+
+@router.post(
+    "/sessions/estimate",
+    response_model=EstimateAnswer,
+    responses=answers(400, 409),
+    openapi_extra=session_request_body(),
+)
+@needs(READERS)
+async def estimate(request: Request, here: Here) -> EstimateAnswer:
+    """Say what a session would cost and how long it would take, on the books of now; creates nothing.
+
+    The same request on the same facts gives the same answer: the play is seeded (`seed`).
+    """
+    wanted = parse_request(await json_body(request))
+    _, accounts = await _accounts_for(here, wanted)
+    return EstimateAnswer(estimate=estimate_document(await estimated(here, wanted, accounts)))
 
 
 @router.get("/sessions", response_model=SessionsPage, responses=answers())
@@ -110,6 +127,15 @@ async def start(request: Request, here: Here, session_id: SessionId) -> StartAns
     if isinstance(outcome, Created):
         return answer
     return JSONResponse(answer.model_copy(update={"pending": True}).model_dump(mode="json"), 202)
+
+
+async def _accounts_for(here: Services, wanted: SessionRequest) -> tuple[Environment, dict[str, Account]]:
+    """The environment a request's accounts live in, and the accounts; raises what is wrong with them."""
+    directory = await read(read_directory, here.settings.home, os.environ)
+    environment = environment_of(directory, wanted.accounts)
+    accounts = choose(directory.accounts[environment], wanted.accounts)
+    check_accounts([account.ref for account in accounts.values()])
+    return environment, accounts
 
 
 def require_status(session: Session, wanted: tuple[SessionStatus, ...], verb: str) -> None:
