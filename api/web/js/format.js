@@ -38,8 +38,11 @@ export const price = (value) => (known(value) ? formatter({ minimumFractionDigit
 export const percent = (fraction, digits = 1) => (known(fraction) ? `${number(fraction * 100, digits)} %` : "–");
 export const bps = (fraction, digits = 2) => (known(fraction) ? `${number(fraction * 10_000, digits)} bps` : "–");
 
-/** Class name for a number's sign. */
-export const sign = (value) => (!known(value) || Number(value) === 0 ? "" : value > 0 ? "up" : "down");
+/** Class name for a number's sign, as it shows with that many decimals. */
+export function sign(value, digits = 8) {
+  const shown = known(value) ? Number(Number(value).toFixed(digits)) : 0;
+  return shown === 0 ? "" : shown > 0 ? "up" : "down";
+}
 
 /** Local time of day with seconds; the date too when it is not today. */
 export function time(iso) {

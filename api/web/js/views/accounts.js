@@ -22,7 +22,7 @@ function card(account) {
     { head: "Market", cell: (p) => p.symbol },
     { head: "Position", align: "right", cell: (p) => h("span", { class: sign(p.quantity) }, quantity(p.quantity)) },
     { head: "Entry", align: "right", cell: (p) => price(p.entryPrice) },
-    { head: "Unrealised", align: "right", cell: (p) => h("span", { class: sign(p.unrealizedPnl) }, signedUsd(p.unrealizedPnl)) },
+    { head: "Unrealised", align: "right", cell: (p) => h("span", { class: sign(p.unrealizedPnl, 2) }, signedUsd(p.unrealizedPnl)) },
     { head: "Liquidation", align: "right", cell: (p) => price(p.liquidationPrice) },
   ], account.positions, { caption: `Positions of ${account.id}`, empty: "Flat." });
   return h("article.card", {},

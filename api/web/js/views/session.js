@@ -44,7 +44,8 @@ class SessionView {
     fill(this.stage, h("p.small", {}, h("a", { href: "#/sessions" }, "← All sessions")), this.head, this.tiles, this.curves.element,
       this.books.element, this.risk.element, this.logs.element);
     this.#draw();
-    await Promise.all([this.curves.load(this.session), this.logs.load(), this.risk.load()]);
+    const past = (event) => this.logs.event({ ...event, timestamp: Date.parse(event.timestamp) }, false);
+    await Promise.all([this.curves.load(this.session, past), this.logs.load(), this.risk.load()]);
     this.live = new Live(this.session.id, { onMessage: (message) => this.#take(message), onState: (state) => this.#linked(state), extra: ["market"] });
     this.live.open();
     this.timers.push(setInterval(() => { if (!document.hidden && !this.#ended()) this.risk.load().catch(() => {}); }, RISK_EVERY_MS));
@@ -145,7 +146,7 @@ class SessionView {
     fill(this.tiles,
       tile("Volume", progress(s)),
       tile("Net delta", h("span.big", { class: Number(m.netPosition) === 0 ? "good" : "warn" }, quantity(m.netPosition)), `most between legs ${usd(m.maxNetExposure)}`),
-      tile("PnL", h("span.big", { class: sign(m.pnl) }, signedUsd(m.pnl)), `realised ${signedUsd(m.realizedPnl)} · open ${signedUsd(m.unrealizedPnl)}`),
+      tile("PnL", h("span.big", { class: sign(m.pnl, 2) }, signedUsd(m.pnl)), `realised ${signedUsd(m.realizedPnl)} · open ${signedUsd(m.unrealizedPnl)}`),
       tile("Fees · funding", h("span.big", {}, usd(m.fees)), `funding ${signedUsd(m.fundingPnl, 4)}`),
       tile("Slippage", h("span.big", {}, bps(m.slippage)), "against arrival mid"),
       tile("Pairs", h("span.big", {}, String(m.pairsFilled ?? 0)), `${m.pairsUnwound ?? 0} taken back`),

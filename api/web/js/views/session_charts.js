@@ -21,8 +21,8 @@ export class Curves {
       h("figure.panel", {}, h("figcaption", {}, "Net delta, and most unhedged in each pair"), this.frames.naked));
   }
 
-  /** Draw what has happened so far, from the session's events. */
-  async load(session) {
+  /** Draw what has happened so far, from the session's events; each is handed on to onEvent. */
+  async load(session, onEvent) {
     this.target = session.volumeTarget ?? null;
     this.charts = [
       new Chart(this.frames.volume, { label: "Hedged volume over time", format: (v) => usd(v, 0), series: [{ label: "volume", colour: "accent", fill: true }, { label: "target", colour: "muted", dash: [4, 4] }] }),
@@ -32,7 +32,10 @@ export class Curves {
     let since = 0;
     for (let page = 0; page < PAGES_MAX; page += 1) {
       const { events } = await api.events(session.id, { since, limit: EVENTS_A_PAGE });
-      for (const event of events) if (event.type === "metrics_update") this.#keep(Date.parse(event.at ?? event.timestamp) / 1000 || event.timestamp / 1000, event.data);
+      for (const event of events) {
+        if (event.type === "metrics_update") this.#keep(Date.parse(event.timestamp) / 1000, event.data);
+        onEvent(event);
+      }
       if (events.length < EVENTS_A_PAGE) break;
       since = events.at(-1).sequence;
     }

@@ -44,13 +44,13 @@ export class Logs {
     this.#draw();
   }
 
-  /** Take one event of the stream. */
-  event({ type, data, timestamp }) {
+  /** Take one event, of the record or of the stream. */
+  event({ type, data, timestamp }, draw = true) {
     const text = data.text ?? data.reason ?? data.outcome ?? (type === "risk_update" ? `${data.breach?.category ?? ""} ${data.riskLevel ?? ""}` : null);
     if (type === "metrics_update" || (type === "order_update" && !text)) return;
     this.lines.unshift({ at: new Date(timestamp).toISOString(), type, text: text ?? data.status ?? "" });
     this.lines.length = Math.min(this.lines.length, EVENTS);
-    this.#drawEvents();
+    if (draw) this.#drawEvents();
   }
 
   #draw() {
@@ -66,7 +66,7 @@ export class Logs {
 
   #drawEvents() {
     fill(this.panes.events, this.lines.length ? h("ol.events", {}, this.lines.map((line) => h("li", {}, h("time", { datetime: line.at }, time(line.at)), h("span.pill", {}, line.type.replace("_", " ")), h("span", {}, line.text))))
-      : h("p.empty", {}, "Events of this visit appear here."));
+      : h("p.empty", {}, "No events yet."));
   }
 
   #open(name) {

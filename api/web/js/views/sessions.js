@@ -31,7 +31,7 @@ export async function showSessions(stage, page) {
     { head: "On", cell: (s) => h("span.environment.small", { class: s.environment }, s.environment) },
     { head: "Status", cell: (s) => pill(s.status) },
     { head: "Volume", cell: progress },
-    { head: "PnL", align: "right", cell: (s) => h("span", { class: sign(s.metrics?.pnl) }, signedUsd(s.metrics?.pnl)) },
+    { head: "PnL", align: "right", cell: (s) => h("span", { class: sign(s.metrics?.pnl, 2) }, signedUsd(s.metrics?.pnl)) },
     { head: "Fees", align: "right", cell: (s) => usd(s.metrics?.fees) },
     { head: "Pairs", align: "right", cell: (s) => String(s.metrics?.pairsFilled ?? "–") },
     { head: "Started", align: "right", cell: (s) => time(s.startTime) },
