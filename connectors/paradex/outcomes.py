@@ -42,6 +42,16 @@ _IDENTITY = frozenset(
     }
 )  # fmt: skip
 
+# Documented refusals of a command that are about the command itself or the venue's state.
+_REFUSALS = frozenset(
+    {
+        "VALIDATION_ERROR", "BINDING_ERROR", "INVALID_REQUEST_PARAMETER", "INVALID_TIMESTAMP", "INVALID_ORDER_SIZE",
+        "INVALID_PRICE_PRECISION", "INVALID_SYMBOL", "MARKET_NOT_FOUND", "MARKET_NOT_OPEN", "NO_ACCESS_TO_MARKET",
+        "MARKET_MARGIN_RESTRICTED", "BATCH_SIZE_OUT_OF_RANGE", "RPI_ACCOUNT_NOT_WHITELISTED",
+        "SYSTEM_STATUS_POST_ONLY", "SYSTEM_STATUS_CANCEL_ONLY", "REQUEST_NOT_ALLOWED", "BAD_STARKNET_REQUEST",
+    }
+)  # fmt: skip
+
 # Codes that say nothing about whether an order was taken, whatever the status they come with.
 _INCONCLUSIVE = frozenset({"INTERNAL_ERROR", "SERVICE_UNAVAILABLE"})
 
@@ -50,8 +60,12 @@ _DUPLICATE = "DUPLICATED_CLIENT_ID"
 
 # A lookup among open orders that ends like this has found out that there is none.
 _NO_SUCH_ORDER = frozenset(
-    {"ORDER_IS_CLOSED", "ORDER_IS_NOT_OPEN", "ORDER_ID_NOT_FOUND", "CLIENT_ORDER_ID_NOT_FOUND", "NOT_FOUND"}
-)
+    {
+        "ORDER_IS_CLOSED", "ORDER_IS_NOT_OPEN", "ORDER_IS_NOT_OPEN_YET", "ORDER_ID_NOT_FOUND",
+        "CLIENT_ORDER_ID_NOT_FOUND", "NOT_FOUND",
+    }
+)  # fmt: skip
+_DOCUMENTED = _IDENTITY | _REFUSALS | _NO_SUCH_ORDER
 
 
 def place_outcome(answer: Answer, account_id: str, listing: Listing, client_order_id: str) -> PlaceOutcome:
@@ -77,8 +91,12 @@ def place_outcome(answer: Answer, account_id: str, listing: Listing, client_orde
 
 
 def is_conclusive(code: str) -> bool:
-    """True for a code that proves an order was not taken. A duplicate's order exists, so it proves the contrary."""
-    return code not in _INCONCLUSIVE | {"", _DUPLICATE}
+    """True for a documented code that proves that a command was not taken.
+
+    New codes appear without notice: one with no meaning here is kept in the text and proves nothing. A duplicate's
+    order exists, so it proves the contrary.
+    """
+    return code in _DOCUMENTED
 
 
 def rejection_code(code: str) -> str:
@@ -94,7 +112,7 @@ def cancel_outcome(answer: Answer) -> CancelOutcome:
     text = _said(answer.status, refusal)
     if answer.status in (401, 429):
         return NotSent(f"paradex did not take the cancel: {text}")
-    if 400 <= answer.status < 500 and answer.status != 408 and refusal.error not in _INCONCLUSIVE | {""}:
+    if 400 <= answer.status < 500 and answer.status != 408 and is_conclusive(refusal.error):
         return CancelRefused(text)
     return Unknown(f"paradex answered {text} to a cancel")
 
