@@ -21,7 +21,7 @@ from api.metrics import Metrics
 from api.openapi import document
 from api.outer import Outer
 from api.rate import RateLimit
-from api.routes import accounts, docs, health, keys, page, records, sessions, steering, venues
+from api.routes import accounts, docs, health, keys, live, page, records, sessions, steering, venues
 from api.runs import Runs
 from api.settings import ApiSettings
 from api.starts import Starter
@@ -31,6 +31,7 @@ from connectors.registry import open_client
 from connectors.settings import Outside
 from connectors.venue import VenueClient
 from flows.accounts import Account
+from flows.wiring import sharing
 from store import Store, open_store
 
 PREFECT_TIMEOUT = httpx.Timeout(4.0, connect=2.0)
@@ -44,6 +45,7 @@ ROUTERS = (
     keys.router,
     docs.router,
     health.router,
+    live.router,
     page.router,
 )
 
@@ -108,9 +110,10 @@ def _services(
 ) -> Services:
     clock = outside.clock
     runs = Runs(client, sleep=outside.sleep)
+    world = sharing(store, outside)
 
     def open_real(account: Account) -> VenueClient:
-        return open_client(account.ref.account_id, account.keys, account.endpoints, outside)
+        return open_client(account.ref.account_id, account.keys, account.endpoints, world)
 
     return Services(
         settings=settings,

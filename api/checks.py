@@ -18,6 +18,7 @@ from core.errors import (
     VenueError,
 )
 from core.numbers import canonical
+from core.order_limits import check_order_limits
 from core.risk import FundFacts, fund_check
 from core.strategy import Strategy, check_against_markets
 from flows.accounts import Account
@@ -28,14 +29,19 @@ T = TypeVar("T")
 
 
 async def check_strategy(services: Services, strategy: Strategy, accounts: Mapping[str, Account]) -> None:
-    """Raise InvalidStrategy unless the strategy can be traded on every account's venue; MarketDataUnavailable."""
+    """Raise InvalidStrategy or RiskLimitExceeded unless the strategy can be traded on every account's venue.
+
+    Raises MarketDataUnavailable when one cannot be read.
+    """
     readers = await _readers(services, accounts)
     listed = await _ask(readers, lambda reader: reader.markets())
     markets = {name: found.get(strategy.symbol) for name, found in listed.items()}
     if any(market is None for market in markets.values()):
         check_against_markets(strategy, markets, {})
     marks = await _ask(readers, lambda reader: reader.mark(strategy.symbol))
-    check_against_markets(strategy, markets, {name: mark.mark for name, mark in marks.items()})
+    prices = {name: mark.mark for name, mark in marks.items()}
+    check_against_markets(strategy, markets, prices)
+    check_order_limits(strategy, {name: found[strategy.symbol] for name, found in listed.items()}, prices)
 
 
 async def check_can_start(services: Services, session: Session, accounts: Mapping[str, Account]) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from math import ceil
 
 from api.context import Services, read
-from core.errors import InvalidSessionStatus
+from core.errors import InvalidSessionStatus, SessionHalted
 from core.risk import Severity
 from store import Command, CommandKind, Session, SessionStatus
 
 POLL_S = 0.05
 REVIVE_EVERY = 40
 _REFUSED = "refused"
+_ENDING = (CommandKind.STOP, CommandKind.FLATTEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Steered:
 async def steer(here: Services, session_id: str, kind: CommandKind, *, by: str, wait_s: float) -> Steered:
     """Write a command down and wait for what comes of it, at most wait_s seconds.
 
-    Raises InvalidSessionStatus when the session refuses it.
+    Raises InvalidSessionStatus when the session refuses it, SessionHalted when stopping left exposure.
     """
     command = await here.store.journal.add_command(session_id, kind, created_by=by, created_at=here.now())
     for n in range(ceil(wait_s / POLL_S) + 1):
@@ -40,6 +41,11 @@ async def steer(here: Services, session_id: str, kind: CommandKind, *, by: str, 
         session = await read(here.store.reads.session, session_id)
         if command.outcome is not None and command.outcome.startswith(_REFUSED):
             raise refused(session, kind, command.outcome.removeprefix(f"{_REFUSED}: "))
+        if _has_halted(kind, command, session):
+            raise SessionHalted(
+                f"The session could not be brought flat: {session.status_reason}",
+                sessionId=session_id, currentStatus=session.status.value,
+            )  # fmt: skip
         if _is_carried_out(kind, command, session):
             return Steered(session, command, is_pending=False)
         await here.outside.sleep(POLL_S)
@@ -81,12 +87,19 @@ STATUSES = {
 }
 
 
+def _has_halted(kind: CommandKind, command: Command, session: Session) -> bool:
+    """After it took the command the run ended with exposure that a venue would not let it remove."""
+    reason = session.status_reason or ""
+    ended = session.status in (SessionStatus.PAUSED, SessionStatus.FAILED) and command.done_at is not None
+    return ended and kind in _ENDING and reason.startswith(SessionHalted.code)
+
+
 def _is_carried_out(kind: CommandKind, command: Command, session: Session) -> bool:
     """Pause and resume are when the session says so, stop and flatten when it is over."""
     if session.status is SessionStatus.FAILED or (
         session.status is SessionStatus.COMPLETED and kind in (CommandKind.PAUSE, CommandKind.RESUME)
     ):
         raise refused(session, kind, session.status_reason or f"the session is {session.status}")
-    if kind in (CommandKind.STOP, CommandKind.FLATTEN):
+    if kind in _ENDING:
         return session.status.is_final
     return command.done_at is not None

@@ -9,6 +9,7 @@ HedgeError
 │   └── InvalidSessionStatus    INVALID_SESSION_STATUS
 ├── AccountNotActive            ACCOUNT_NOT_ACTIVE: held by another session, disabled, in liquidation
 ├── InsufficientBalance         INSUFFICIENT_BALANCE
+├── RiskLimitExceeded           RISK_LIMIT_EXCEEDED: more than a limit allows (limit, requested, accountId)
 ├── LeaseLost                   another run drives this session now; stop ordering
 ├── MarketDataUnavailable       no fresh, proven book or mark
 ├── SessionHalted               naked exposure that could not be removed; the exposure is in the details
@@ -89,6 +90,12 @@ class InsufficientBalance(HedgeError):
     """An account cannot carry the margin that the session may need."""
 
     code = "INSUFFICIENT_BALANCE"
+
+
+class RiskLimitExceeded(HedgeError):
+    """More is asked for than a limit allows; details: limit, requested, accountId."""
+
+    code = "RISK_LIMIT_EXCEEDED"
 
 
 class LeaseLost(HedgeError):

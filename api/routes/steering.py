@@ -47,7 +47,7 @@ async def resume(request: Request, here: Here, caller: Caller, session_id: Sessi
     return await _steer(here, caller, session_id, CommandKind.RESUME, here.settings.command_wait_s)
 
 
-@router.post("/sessions/{sessionId}/stop", response_model=SteerAnswer, responses=answers(404, 409, _202=_NOTED))
+@router.post("/sessions/{sessionId}/stop", response_model=SteerAnswer, responses=answers(404, 409, 502, _202=_NOTED))
 @needs(STOPPERS)
 async def stop(
     request: Request, here: Here, caller: Caller, session_id: SessionId, wait: Wait = None
@@ -57,7 +57,7 @@ async def stop(
     return await _steer(here, caller, session_id, CommandKind.STOP, _wait_s(here, wait))
 
 
-@router.post("/sessions/{sessionId}/flatten", response_model=SteerAnswer, responses=answers(404, 409, _202=_NOTED))
+@router.post("/sessions/{sessionId}/flatten", response_model=SteerAnswer, responses=answers(404, 409, 502, _202=_NOTED))
 @needs(STOPPERS)
 async def flatten(
     request: Request, here: Here, caller: Caller, session_id: SessionId, wait: Wait = None
