@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from connectors.clock import ClockOffset
 from core.account import Balance, Margin, Position
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Mark
 from core.order import Fill, OrderIntent, OrderReport
+
+if TYPE_CHECKING:
+    from connectors.surface import VenueMarketData
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,10 @@ class VenueClient(Protocol):
     @property
     def feed(self) -> VenueFeed:
         """The account's streams."""
+
+    @property
+    def market_data(self) -> VenueMarketData:
+        """Public facts beyond book and mark."""
 
     @property
     def clock_offset(self) -> ClockOffset | None:

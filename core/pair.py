@@ -15,6 +15,11 @@ from core.plan import LegPlan, PairPlan
 from core.pricing import per_leg
 from core.strategy import Strategy
 
+# An order is valid as long as the pair may wait for its leg, within these bounds: below the lower one the venues' own
+# delays and the doubt about their clocks would refuse good orders, above the upper one a late leg is no hedge any more.
+VALIDITY_S_MIN = 2.0
+VALIDITY_S_MAX = 5.0
+
 
 class PairStatus(StrEnum):
     """How a pair stands: `pending` and `partial` while it runs, the rest final."""
@@ -31,6 +36,7 @@ class PairStatus(StrEnum):
 class PairPolicy:
     """Bounds of one pair. Times in seconds, slippage as a fraction.
 
+    validity_s: how long after it was made an order may still reach the venue.
     ask_after_s: how long an order may be silent before the venue is asked. proof_after_s: how long after an
     order's validity ended a "no such order" proves that it never arrived. rest_s: how long resting legs wait
     for a first fill. max_leg_delay_s: after this the slippage bound of a repair is widened by `urgency`.
@@ -44,7 +50,7 @@ class PairPolicy:
     fallback: OrderType = OrderType.MARKET
     ask_after_s: float = 1.0
     proof_after_s: float = 1.0
-    validity_s: float = 5.0
+    validity_s: float = VALIDITY_S_MAX
     rest_s: float = 4.0
     max_leg_delay_s: float = 10.0
     unknown_bound_s: float = 60.0
@@ -192,4 +198,5 @@ def policy_of(strategy: Strategy) -> PairPolicy:
         primary=strategy.primary,
         fallback=strategy.fallback,
         max_leg_delay_s=strategy.max_leg_delay_s,
+        validity_s=min(max(strategy.max_leg_delay_s, VALIDITY_S_MIN), VALIDITY_S_MAX),
     )

@@ -15,6 +15,7 @@ from core.exposure import Exposure
 from core.instrument import Venue
 from core.limits import RiskLimits, Severity
 from core.market import Book, Mark
+from core.market_data import SystemStatus
 from core.numbers import ZERO, canonical
 from core.order import Side
 from core.plan import LegPlan, PairPlan, Purpose
@@ -61,6 +62,7 @@ class RefusalCode(StrEnum):
     LEASE_LOST = "lease_lost"
     HALTED = "halted"
     CLOCK_UNSAFE = "clock_unsafe"
+    VENUE_CLOSED = "venue_closed"
     ACCOUNT_INACTIVE = "account_inactive"
     BOOK_MISSING = "book_missing"
     BOOK_STALE = "book_stale"
@@ -79,11 +81,11 @@ class RefusalCode(StrEnum):
     SELF_CROSS = "self_cross"
 
 
+# What does not pass by itself. An unsafe clock is measured again, a closed venue opens again, and a breach that waits
+# for a person has been reported as what it is.
 _CRITICAL = frozenset(
     {
         RefusalCode.LEASE_LOST,
-        RefusalCode.HALTED,
-        RefusalCode.CLOCK_UNSAFE,
         RefusalCode.ACCOUNT_INACTIVE,
         RefusalCode.STOP_LOSS,
         RefusalCode.NAKED_BUDGET,
@@ -109,7 +111,8 @@ class LegFacts:
     """Fresh facts for one leg.
 
     book is None while its continuity is not proven. price: the worst price the leg may be sent with (bound of a
-    market order, price of a resting one). margin None: could not be read, which is not zero.
+    market order, price of a resting one). margin None: could not be read, which is not zero. status None: the venue
+    says nothing of its own state, which is no obstacle.
     """
 
     book: Book | None
@@ -117,6 +120,7 @@ class LegFacts:
     margin: Margin | None
     exposure: Exposure
     price: Decimal
+    status: SystemStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ class GateFacts:
 
     session_pnl and capital in quote units (pnl after fees and funding, loss negative). naked_usd_seconds: what the
     session has spent so far. own_orders: the whole installation's, for the self-cross firewall. halted:
-    a critical breach waits for a person.
+    a critical breach waits for a person. clock_safe: both venues' clocks were measured lately and are near ours.
     """
 
     now: datetime
@@ -192,8 +196,8 @@ RiskDecision = Approved | Refused
 def gate(plan: PairPlan, facts: GateFacts, limits: RiskLimits) -> RiskDecision:
     """Approve the plan on these facts or refuse it with the first reason found.
 
-    A stop loss or a spent naked budget refuses opening pairs only: what is open must still be closed. Raises
-    ValueError when the facts are those of other accounts than the plan's.
+    A stop loss, a spent naked budget or a breach that waits for a person refuses opening pairs only: what is open must
+    still be closed. Raises ValueError when the facts are those of other accounts than the plan's.
     """
     for leg, leg_facts in _legs(plan, facts):
         if leg_facts.exposure.account != leg.account:
@@ -232,13 +236,21 @@ def _refuse(code: RefusalCode, text: str, leg: LegPlan | None = None, **details:
     return Refused(code, text, shown, Severity.CRITICAL if code in _CRITICAL else Severity.WARNING)
 
 
-def _check_run(_plan: PairPlan, facts: GateFacts, _limits: RiskLimits) -> Refused | None:
+def _check_run(plan: PairPlan, facts: GateFacts, _limits: RiskLimits) -> Refused | None:
     if not facts.lease_held:
         return _refuse(RefusalCode.LEASE_LOST, "another run drives this session; this one must stop ordering")
-    if facts.halted:
+    if facts.halted and plan.purpose is Purpose.OPEN:
         return _refuse(RefusalCode.HALTED, "a critical breach is not acknowledged")
     if not facts.clock_safe:
         return _refuse(RefusalCode.CLOCK_UNSAFE, "our clock and a venue's differ too much to judge ages and validity")
+    return None
+
+
+def _check_status(plan: PairPlan, facts: GateFacts, _limits: RiskLimits) -> Refused | None:
+    for leg, seen in _legs(plan, facts):
+        if seen.status is not None and not seen.status.takes_new_risk:
+            text = f"the venue is not open for orders ({seen.status.state}: {seen.status.text})"
+            return _refuse(RefusalCode.VENUE_CLOSED, text, leg, state=str(seen.status.state))
     return None
 
 
@@ -387,6 +399,7 @@ def _percent(fraction: Decimal) -> str:
 _CHECKS: tuple[Callable[[PairPlan, GateFacts, RiskLimits], Refused | None], ...] = (
     _check_run,
     _check_self_cross,
+    _check_status,
     _check_books,
     _check_marks,
     _check_grid,

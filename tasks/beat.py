@@ -18,6 +18,15 @@ from tasks.money import tally
 from tasks.publish import Board, say
 from tasks.risk_gate import exposure
 from tasks.settle import agreeing_positions, book_funding
+from tasks.venue_facts import (
+    CLOCK_EVERY_S,
+    STATUS_EVERY_S,
+    VOLUME_EVERY_S,
+    closed_venues,
+    measure_clocks,
+    read_statuses,
+    read_volumes,
+)
 
 MARGIN_EVERY_S = 10.0
 POSITIONS_EVERY_S = 20.0
@@ -30,7 +39,7 @@ class Heart:
 
     def __init__(self, desk: Desk, course: Course, board: Board) -> None:
         self._desk, self._course, self._board = desk, course, board
-        self._done_at: dict[str, datetime] = {"margin": desk.now()}
+        self._done_at: dict[str, datetime] = dict.fromkeys(("margin", "clock"), desk.now())
         self._foreign_said: set[tuple[str, str]] = set()
 
     async def beat(self) -> None:
@@ -46,6 +55,7 @@ class Heart:
             await self._compare_positions()
         if self._due("funding", FUNDING_EVERY_S):
             await self._read_funding()
+        await self._look_around()
         await self._judge()
         self._watch_goal()
         desk.rematch()
@@ -168,6 +178,15 @@ class Heart:
         except VenueError as error:
             desk.notices.append(f"funding could not be read ({error})")
 
+    async def _look_around(self) -> None:
+        """Read what the venues say about themselves; the connectors measured the clocks when they connected."""
+        if self._due("clock", CLOCK_EVERY_S):
+            await measure_clocks(self._desk)
+        if self._due("status", STATUS_EVERY_S):
+            await read_statuses(self._desk)
+        if self._due("volume", VOLUME_EVERY_S):
+            await read_volumes(self._desk)
+
     async def _judge(self) -> None:
         desk, course = self._desk, self._course
         try:
@@ -199,6 +218,8 @@ class Heart:
         now = desk.now()
         if desk.goal.duration_s is not None and now >= course.started_at + timedelta(seconds=desk.goal.duration_s):
             course.close("the duration is over")
+        if closed_venues(desk):
+            course.last_progress_at = now  # waiting for a venue to open again is no standstill
         progressed = course.last_progress_at or course.started_at
         if course.paused is None and now - progressed > timedelta(seconds=STALL_S):
             course.close(f"no pair could be done for {STALL_S:.0f} s ({course.last_decision})")

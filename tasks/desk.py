@@ -21,6 +21,7 @@ from core.account import AccountRef, Margin
 from core.errors import LeaseLost, MarketDataUnavailable
 from core.instrument import Market
 from core.market import Book, FundingPayment, FundingRate, Mark
+from core.market_data import SystemStatus
 from core.numbers import ZERO, common_step
 from core.order import Fill, Order, OrderReport, OrderStatus, Reported, apply
 from core.risk import RiskLimits
@@ -83,6 +84,9 @@ class Desk:
     payments: list[FundingPayment] = field(default_factory=list)
     low_marks: dict[str, Decimal] = field(default_factory=dict)
     capital: Decimal = ZERO
+    statuses: dict[str, SystemStatus] = field(default_factory=dict)
+    day_volumes: dict[str, Decimal] = field(default_factory=dict)
+    uncapped: set[str] = field(default_factory=set)
     behind: set[str] = field(default_factory=set)
     notices: list[str] = field(default_factory=list)
 

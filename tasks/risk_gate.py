@@ -16,6 +16,7 @@ from core.views import AccountView, SessionView
 from tasks.desk import Desk, current
 from tasks.money import tally
 from tasks.options import STEP
+from tasks.venue_facts import clocks_are_safe
 
 
 @task(name="risk-gate", **STEP)
@@ -31,11 +32,13 @@ async def check_risk(plan: PairPlan, naked_usd_seconds: Decimal) -> RiskDecision
 
 
 def gather_facts(desk: Desk, plan: PairPlan, naked_usd_seconds: Decimal) -> GateFacts:
-    """Collect what the gate looks at: books, marks, margins, exposure, own orders of the whole installation."""
+    """Collect what the gate looks at: books, marks, margins, exposure, own orders of the whole installation, clocks,
+    venues' states, breaches that wait."""
     own: list[OwnOrder] = []
     venues: set[Venue] = {leg.account.venue for leg in plan.legs}
     for venue in venues:
         own.extend(desk.store.reads.own_live_orders(venue, desk.symbol))
+    breaches = desk.store.reads.breaches(desk.session_id, open_only=True)
     return GateFacts(
         now=desk.now(),
         buy=_leg_facts(desk, plan.buy, plan.buy_mid),
@@ -44,7 +47,9 @@ def gather_facts(desk: Desk, plan: PairPlan, naked_usd_seconds: Decimal) -> Gate
         capital=desk.capital,
         naked_usd_seconds=naked_usd_seconds,
         own_orders=tuple(own),
-        lease_held=desk.now() < desk.lease.expires_at,
+        lease_held=not desk.lease.is_lost and desk.now() < desk.lease.expires_at,
+        clock_safe=clocks_are_safe(desk, tuple(leg.account.account_id for leg in plan.legs)),
+        halted=any(b.severity is Severity.CRITICAL for b in breaches),
     )
 
 
@@ -63,6 +68,7 @@ def session_view(desk: Desk, *, sequence: int, volume: Decimal, closing: bool, u
             mark=marks.get(name),
             funding=desk.funding.get(name),
             low_price=desk.low_marks.get(name),
+            venue_volume_24h=desk.day_volumes.get(name),
         )
         for name, ref in desk.accounts.items()
     )
@@ -88,4 +94,4 @@ def _leg_facts(desk: Desk, leg: LegPlan, mid: Decimal) -> LegFacts:
     price = marketable_price(
         leg.market, mid, leg.side, per_leg(desk.strategy.max_slippage), mark=mark.mark if mark else None
     )
-    return LegFacts(book, mark, desk.margins.get(name), exposure(desk, name), price)
+    return LegFacts(book, mark, desk.margins.get(name), exposure(desk, name), price, desk.statuses.get(name))

@@ -12,6 +12,7 @@ from planning_world import NOW, D, account, book, mark, market, strategy
 from core.account import Margin
 from core.exposure import Exposure
 from core.instrument import Venue
+from core.market_data import SystemStatus, VenueState
 from core.order import Side
 from core.plan import LegPlan, PairPlan, Purpose
 from core.risk import (
@@ -74,6 +75,10 @@ def own_order(side: Side, price: str, **changes: object) -> OwnOrder:
     return replace(OwnOrder(A, "ETH/USD", "z", "id-1", side, D(price), D(1)), **changes)  # type: ignore[arg-type]
 
 
+def status(state: VenueState) -> SystemStatus:
+    return SystemStatus(A, state, "as the venue says", NOW)
+
+
 def test_a_sound_plan_is_approved_and_the_approval_says_what_it_is() -> None:
     decision = gate(pair_plan(), gate_facts(), LIMITS)
 
@@ -115,6 +120,8 @@ CROWDED = Exposure(account("a", A), "ETH/USD", D("0.2"), pending_buy=D("0.15"))
         (RefusalCode.LEASE_LOST, replace(gate_facts(), lease_held=False)),
         (RefusalCode.HALTED, replace(gate_facts(), halted=True)),
         (RefusalCode.CLOCK_UNSAFE, replace(gate_facts(), clock_safe=False)),
+        (RefusalCode.VENUE_CLOSED, gate_facts(sell={"status": status(VenueState.CANCEL_ONLY)})),
+        (RefusalCode.VENUE_CLOSED, gate_facts(buy={"status": status(VenueState.UNKNOWN)})),
         (RefusalCode.BOOK_MISSING, gate_facts(buy={"book": None})),
         (RefusalCode.BOOK_MISSING, gate_facts(sell={"book": replace(book(B, D(2500)), asks=())})),
         (RefusalCode.BOOK_STALE, gate_facts(sell={"book": book(B, D(2500), at=OLD)})),
@@ -182,6 +189,25 @@ def test_closing_is_never_refused_for_losses_or_margin() -> None:
     facts = gate_facts(buy=SHORT, sell=LONG)
 
     assert verdict(replace(facts, session_pnl=D(-999), naked_usd_seconds=D(10**9)), CLOSING) is None
+
+
+def test_closing_is_allowed_while_a_breach_waits_for_a_person() -> None:
+    assert verdict(replace(gate_facts(buy=SHORT, sell=LONG), halted=True), CLOSING) is None
+
+
+def test_a_venue_that_says_it_is_open_or_says_nothing_is_no_obstacle() -> None:
+    assert verdict(gate_facts(buy={"status": status(VenueState.OPEN)})) is None
+    assert verdict(gate_facts(buy={"status": None})) is None
+
+
+def test_what_passes_by_itself_does_not_end_a_session() -> None:
+    for facts in (
+        replace(gate_facts(), clock_safe=False),
+        gate_facts(buy={"status": status(VenueState.MAINTENANCE)}),
+    ):
+        decision = gate(pair_plan(), facts, LIMITS)
+        assert isinstance(decision, Refused)
+        assert decision.severity is Severity.WARNING
 
 
 def test_closing_more_than_is_held_is_refused() -> None:

@@ -36,6 +36,7 @@ from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Level, Mark
 from core.numbers import ZERO
 from core.order import Fill, Liquidity, OrderIntent, OrderReport, OrderStatus, TimeInForce
+from tests.fakes.market_data import FakeMarketData
 
 NAME = Venue.BACKPACK
 BASE, QUOTE = "ETH", "USD"
@@ -135,7 +136,7 @@ class FourthVenue:
         self.account_id = account_id
         self._account = account
         self._outside = outside
-        self.feed = FourthFeed(self)
+        self.feed, self.market_data = FourthFeed(self), FakeMarketData(NAME, self.now)
         self._market = Market(
             NAME, f"{BASE}/{QUOTE}", f"{BASE}-4", BASE, QUOTE, STEP, Decimal("0.001"), Decimal("0.001"), Decimal(10),
             None, None, Decimal(1) / LEVERAGE_MAX, Decimal(1) / LEVERAGE_MAX / 2, Decimal("0.0001"),

@@ -39,6 +39,7 @@ from core.market import Book, FundingPayment, FundingRate, Level, Mark
 from core.numbers import ZERO, floor_to
 from core.order import Fill, Liquidity, OrderIntent, OrderReport, OrderStatus, Side, TimeInForce
 from tests.fakes.clock import FakeClock
+from tests.fakes.market_data import FakeMarketData
 
 
 class Crash(BaseException):
@@ -217,9 +218,13 @@ class FakeVenue:
     reads: list[str] = field(default_factory=list)
     _failing: dict[str, int] = field(default_factory=dict)
     feed: FakeFeed = field(init=False)
+    market_data: FakeMarketData = field(init=False)
+    offset: ClockOffset | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.feed = FakeFeed(self)
+        self.market_data = FakeMarketData(self.venue, self.clock)
+        self.offset = ClockOffset(timedelta(0), timedelta(0), self.clock())
         self.floor.append(self)
 
     # What tests say to it.
@@ -314,13 +319,16 @@ class FakeVenue:
         return self.clock()
 
     @property
-    def clock_offset(self) -> ClockOffset:
-        """None to speak of."""
-        return ClockOffset(timedelta(0), timedelta(0), self.clock())
+    def clock_offset(self) -> ClockOffset | None:
+        """As measured last; right, unless a test says otherwise."""
+        return self.offset
 
     async def measure_clock(self) -> ClockOffset:
-        """The same clock."""
-        return self.clock_offset
+        """Measure again what a test has set."""
+        self._read("measure_clock")
+        found = self.offset or ClockOffset(timedelta(0), timedelta(0), self.clock())
+        self.offset = replace(found, measured_at=self.clock())
+        return self.offset
 
     async def margin(self) -> Margin:
         """Equity from deposit, executions at mark, fees and funding."""
