@@ -58,9 +58,20 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("postonly", "POST_ONLY_WOULD_CROSS"),
     ("post only", "POST_ONLY_WOULD_CROSS"),
     ("post_only", "POST_ONLY_WOULD_CROSS"),
+    ("trading disabled", "TRADING_DISABLED"),
+    ("trading is disabled", "TRADING_DISABLED"),
+    ("invalid stop", "STOP_ORDER"),
+    ("with open position", "POSITION_OPEN"),
+    ("transfer relationship", "TRANSFER"),
+    ("builder code", "BUILDER_CODE"),
+    ("unused client", "UNUSED_CLIENT_ORDER_ID"),
     ("not found", "NOT_FOUND"),
+    ("positionnotfound", "NOT_FOUND"),
     ("failed to cancel", "NOT_FOUND"),
 )
+# A cancel turned away by one of these was not looked at: the order stands, and sending again is safe.
+_UNSEEN = frozenset({"AUTH", "RATE_LIMITED", "REQUEST_EXPIRED", "MALFORMED", "TRADING_DISABLED"})
+_BEFORE_AN_EDIT = _UNSEEN | {"TICK_SIZE", "LOT_SIZE", "NOT_FOUND"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,28 +159,27 @@ def cancel_outcome(status: int, body: bytes) -> CancelOutcome:
     """Classify the answer to a cancel.
 
     CancelRefused means that the venue found nothing to cancel. A cancel turned away before the venue looked at
-    the order (rate, signature, malformed) is NotSent: the order stands, and sending again is safe.
+    the order (rate, signature, malformed, trading halted) is NotSent: the order stands, and sending again is safe.
+    Words that are new here prove neither: Unknown.
     """
     if 200 <= status < 300 and says_yes(body):
         return CancelTaken()
     refusal = read_refusal(status, body)
-    if refusal.code in ("AUTH", "RATE_LIMITED", "REQUEST_EXPIRED", "MALFORMED"):
+    if refusal.code in _UNSEEN:
         return NotSent(f"pacifica turned the cancel away ({status}): {refusal.text}")
     if refusal.code == "NOT_FOUND" and status < 500:
         return CancelRefused(refusal.text)
-    if refusal.is_inconclusive or not _says_no(status, body):
-        return Unknown(f"pacifica answered {status} to the cancel: {refusal.text}")
-    return CancelRefused(refusal.text)
+    return Unknown(f"pacifica answered {status} to the cancel: {refusal.text}")
 
 
 def refused_edit(status: int, body: bytes) -> Rejected | Unknown:
     """Classify the answer to an edit that carries no order id.
 
-    Rejected says that the edit did nothing: the order is what it was. A crossing replacement may have ended the
-    former order first, so it is Unknown, like everything without positive evidence.
+    The venue ends the former order before it makes the new one, so only what it refuses before that, or finds no
+    order for, is Rejected (the edit did nothing). Everything else may have cost the former order: Unknown.
     """
     outcome = refused_order(status, body)
-    if isinstance(outcome, Rejected) and outcome.code == "POST_ONLY_WOULD_CROSS":
+    if isinstance(outcome, Rejected) and outcome.code not in _BEFORE_AN_EDIT:
         return Unknown(f"pacifica refused the edited order, the former one may be gone: {outcome.text}")
     return outcome
 
@@ -187,8 +197,10 @@ def place_batch(status: int, body: bytes, count: int) -> list[str | Rejected | U
 def cancel_batch(status: int, body: bytes, count: int) -> list[CancelOutcome]:
     """Return an outcome for each cancel; an answer that does not name them all proves nothing."""
     results = _batch_results(status, body)
-    if results is None:
+    if results is None and not 200 <= status < 300:
         return [cancel_outcome(status, body)] * count
+    if results is None:
+        return [Unknown("pacifica answered to a batch of cancels without results")] * count
     if len(results) != count:
         return [Unknown(f"pacifica answered {len(results)} results to {count} cancels")] * count
     return [CancelTaken() if result.success else _cancel_refused(result.error or "") for result in results]
@@ -218,8 +230,11 @@ def _placed_in_batch(result: wire_surface.BatchResult) -> str | Rejected | Unkno
 
 
 def _cancel_refused(text: str) -> CancelOutcome:
-    if code_of(text) == "NOT_FOUND":
+    code = code_of(text)
+    if code == "NOT_FOUND":
         return CancelRefused(text[:TEXT_MAX])
+    if code in _UNSEEN:
+        return NotSent(f"pacifica turned a cancel of a batch away: {text[:TEXT_MAX]}")
     return Unknown(f"pacifica answered to a cancel of a batch: {text[:TEXT_MAX] or 'no reason'}")
 
 

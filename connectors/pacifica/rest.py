@@ -231,15 +231,21 @@ class PacificaRest:
         return reading.envelope(answer.status, answer.headers, answer.body), answer.received_at
 
     def _signed(self, command: build.Command, intent: OrderIntent | None) -> dict[str, JsonValue] | None:
-        """Sign with the present time; None when the intent's time is over."""
-        window_ms = build.EXPIRY_WINDOW_MS_MAX
+        """Sign with the earliest time the venue's clock may show; None when the intent's time is over.
+
+        A venue may refuse a time of its own future, so the doubt about its clock is taken off. The window is
+        longer by as much: its end stays where the intent ends.
+        """
+        window_ms, early = build.EXPIRY_WINDOW_MS_MAX, self._doubt
         if intent is not None:
-            left_ms = build.expiry_window_ms(intent, self._outside.clock(), self._doubt)
+            now = self._outside.clock()
+            left_ms = build.expiry_window_ms(intent, now, self._doubt)
             if left_ms is None:
                 return None
-            window_ms = left_ms
+            early = min(early, (intent.valid_until - now) / 2)
+            window_ms = min(left_ms + early // timedelta(milliseconds=1), build.EXPIRY_WINDOW_MS_MAX)
         return self._signer.signed_body(
-            command.operation, command.payload, timestamp_ms=self._stamp(), expiry_window_ms=window_ms
+            command.operation, command.payload, timestamp_ms=self._stamp(early), expiry_window_ms=window_ms
         )
 
     async def _post(self, path: str, body: Mapping[str, JsonValue]) -> Answer | NotSent | Unknown:
@@ -249,9 +255,9 @@ class PacificaRest:
             self._learn_budget(answer)
         return answer
 
-    def _stamp(self) -> int:
+    def _stamp(self, early: timedelta) -> int:
         """Return a signing time that is never used twice, so that no two requests can be taken for a replay."""
-        self._last_stamp_ms = max(self._last_stamp_ms + 1, build.millis_of(self.venue_now))
+        self._last_stamp_ms = max(self._last_stamp_ms + 1, build.millis_of(self.venue_now - early))
         return self._last_stamp_ms
 
     def _learn_budget(self, answer: Answer) -> None:
