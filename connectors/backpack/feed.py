@@ -175,9 +175,9 @@ class BackpackFeed:
         elif envelope.stream.startswith(ORDERS):
             self._take_order(wire.read(wire.OrderEvent, envelope.payload, "order event"), now)
         elif envelope.stream.startswith(POSITIONS):
-            self._take_position(wire.read(wire_account.PositionEvent, envelope.payload, "position event"), now)
+            self._take_position(envelope.payload, now)
         elif envelope.stream.startswith(BALANCES):
-            self._take_balance(wire.read(wire_account.BalanceEvent, envelope.payload, "balance event"), now)
+            self._take_balance(envelope.payload, now)
         self._look_whether_complete()
 
     def lost(self) -> None:
@@ -240,16 +240,27 @@ class BackpackFeed:
             self._events.put(FillUpdate(fill))
         self._events.put(OrderUpdate(report))
 
-    def _take_position(self, event: wire_account.PositionEvent, now: datetime) -> None:
+    def _take_position(self, payload: object, now: datetime) -> None:
         """Queue a position; right after subscribing the open ones come once."""
-        self._last_heard["positions"] = now
-        if event.symbol in self._listing().symbol_of:
+        event = self._told(wire_account.PositionEvent, payload, "positions", now)
+        if event is not None and event.symbol in self._listing().symbol_of:
             facts = parse.Facts(self._account_id, self._listing(), self._ids)
             self._events.put(PositionUpdate(parse_account.position_of_event(event, facts, now)))
 
-    def _take_balance(self, event: wire_account.BalanceEvent, now: datetime) -> None:
-        self._last_heard["balances"] = now
-        self._events.put(BalanceUpdate(parse_account.balance_of_event(event, self._account_id, now)))
+    def _take_balance(self, payload: object, now: datetime) -> None:
+        event = self._told(wire_account.BalanceEvent, payload, "balances", now)
+        if event is not None:
+            self._events.put(BalanceUpdate(parse_account.balance_of_event(event, self._account_id, now)))
+
+    def _told(self, model: type[wire.M], payload: object, channel: str, now: datetime) -> wire.M | None:
+        """Read what only informs; unreadable it is not heard, and books and orders go on: REST still tells it."""
+        try:
+            event = wire.read(model, payload, f"{channel} event")
+        except ProtocolViolation as violation:
+            log.warning("venue=backpack account=%s %s", self._account_id, violation.message)
+            return None
+        self._last_heard[channel] = now
+        return event
 
     def _sync(self, symbol: str) -> None:
         """Start fetching a snapshot for one book unless that is under way; one task per market at most."""

@@ -1,13 +1,16 @@
-"""Backpack over a scripted transport: answers by method and path, every request kept, the venue's clock in hand."""
+"""Backpack as a script: answers by method and path, frames at will, every request kept, the venue's clock in hand."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs
 
 import httpx
-from backpack_samples import ACCOUNT, ACCOUNT_ID, KEYS, MARKETS
+from backpack_samples import ACCOUNT, ACCOUNT_ID, KEYS, MARKETS, mark_event
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from connectors.backpack.client import BackpackClient
 from connectors.settings import Endpoints, Timeouts
@@ -63,3 +66,30 @@ async def connected(stepped, venue) -> BackpackClient:
 
 def query(request: httpx.Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(request.url.query.decode()).items()}
+
+
+class ScriptedStreams:
+    """The venue's stream door: answers a SUBSCRIBE with `greeting` frames and then sends what it is told to."""
+
+    def __init__(self) -> None:
+        self.subscriptions: list[dict] = []
+        self.greeting: list[object] = [frame("markPrice.ETH_USDC_PERP", mark_event())]
+        self.connections: list[ServerConnection] = []
+
+    async def serve(self, connection: ServerConnection) -> None:
+        self.connections.append(connection)
+        try:
+            async for text in connection:
+                self.subscriptions.append(json.loads(text))
+                for greeting in self.greeting:
+                    await connection.send(json.dumps(greeting))
+        except ConnectionClosed:
+            pass
+
+    async def say(self, *frames: object) -> None:
+        for one in frames:
+            await self.connections[-1].send(json.dumps(one))
+
+
+def frame(stream: str, payload: dict) -> dict:
+    return {"stream": stream, "data": payload}

@@ -13,7 +13,7 @@ from connectors.backpack import build
 from connectors.backpack.client_ids import ClientIds
 from core.errors import PrecisionRefused
 from core.ids import uint32_of
-from core.order import OrderType, Side, TimeInForce
+from core.order import OrderType, Side, TimeInForce, TriggerIntent, TriggerKind, TriggerPrice
 
 ETH = listing().market("ETH/USD")
 
@@ -106,3 +106,73 @@ def test_two_orders_never_share_a_client_id() -> None:
     ids = ClientIds()
     assert ids.remember(first)
     assert not ids.remember(second)
+
+
+# docs.backpack.exchange, the instruction of each call; money is never moved from here, so those calls are not built.
+INSTRUCTIONS = {
+    ("GET", "/api/v1/account"): "accountQuery",
+    ("PATCH", "/api/v1/account"): "accountUpdate",
+    ("GET", "/api/v1/capital"): "balanceQuery",
+    ("GET", "/api/v1/capital/collateral"): "collateralQuery",
+    ("GET", "/wapi/v1/capital/deposits"): "depositQueryAll",
+    ("GET", "/wapi/v1/capital/withdrawals"): "withdrawalQueryAll",
+    ("GET", "/api/v1/position"): "positionQuery",
+    ("GET", "/api/v1/order"): "orderQuery",
+    ("POST", "/api/v1/order"): "orderExecute",
+    ("DELETE", "/api/v1/order"): "orderCancel",
+    ("GET", "/api/v1/orders"): "orderQueryAll",
+    ("POST", "/api/v1/orders"): "orderExecute",
+    ("DELETE", "/api/v1/orders"): "orderCancelAll",
+    ("GET", "/wapi/v1/history/fills"): "fillHistoryQueryAll",
+    ("GET", "/wapi/v1/history/orders"): "orderHistoryQueryAll",
+    ("GET", "/wapi/v1/history/funding"): "fundingHistoryQueryAll",
+}
+STOP = TriggerIntent(intent(side=Side.SELL), TriggerKind.STOP_LOSS, Decimal(2900), TriggerPrice.LAST)
+EVERY_REQUEST = [
+    build.place_order(intent(), ETH, 42),
+    build.place_batch([(intent(), ETH, 42)]),
+    build.place_trigger(STOP, ETH, 42),
+    build.cancel_order("ETH_USDC_PERP", venue_order_id="1", client_id=42),
+    build.cancel_all("ETH_USDC_PERP"),
+    build.resting_order("ETH_USDC_PERP", venue_order_id=None, client_id=42),
+    build.resting_orders("ETH_USDC_PERP"),
+    build.order_history("ETH_USDC_PERP", venue_order_id=None, offset=0),
+    build.fill_history("ETH_USDC_PERP", from_ms=1, offset=0),
+    build.funding_history("ETH_USDC_PERP", offset=0),
+    build.position(),
+    build.account(),
+    build.collateral(),
+    build.leverage_limit(Decimal(5)),
+    build.balances(),
+    build.deposits(from_ms=1, offset=0),
+    build.withdrawals(from_ms=1, offset=0),
+]
+
+
+@pytest.mark.parametrize("request_", EVERY_REQUEST, ids=lambda request: f"{request.method} {request.path}")
+def test_a_request_names_the_instruction_of_its_call(request_: build.Request) -> None:
+    assert request_.instruction == INSTRUCTIONS[request_.method, request_.path]
+
+
+def test_every_call_of_the_table_is_built() -> None:
+    assert {(request.method, request.path) for request in EVERY_REQUEST} == INSTRUCTIONS.keys()
+
+
+def test_a_batch_is_an_array_of_the_orders_as_they_would_be_sent_alone() -> None:
+    request = build.place_batch([(intent(), ETH, 1), (intent(price=Decimal(2999)), ETH, 2)])
+    alone = [build.place_order(intent(), ETH, 1), build.place_order(intent(price=Decimal(2999)), ETH, 2)]
+    assert json.loads(request.body()) == [json.loads(one.body()) for one in alone]
+    assert request.groups() == tuple(one.params for one in alone)
+
+
+@pytest.mark.parametrize("number", [0, build.BATCH_MAX + 1])
+def test_a_batch_is_bounded(number: int) -> None:
+    with pytest.raises(ValueError, match="20"):
+        build.place_batch([(intent(), ETH, 1)] * number)
+
+
+def test_a_trigger_carries_its_quantity_only_as_the_triggers() -> None:
+    sent = json.loads(build.place_trigger(STOP, ETH, 42).body())
+    assert (sent["triggerQuantity"], sent["triggerPrice"], sent["triggerBy"]) == ("0.5", "2900", "LastPrice")
+    assert "quantity" not in sent
+    assert (sent["reduceOnly"], sent["selfTradePrevention"]) == (True, "RejectBoth")

@@ -118,6 +118,55 @@ async def test_a_position_is_not_flat_because_the_second_question_failed(stepped
         await client.positions()
 
 
+async def test_the_offset_is_measured_within_half_a_round_trip_and_kept(stepped, venue) -> None:
+    venue = ScriptedVenue(stepped.clock, skew=timedelta(seconds=90))
+
+    def slowly(_: httpx.Request) -> httpx.Response:
+        stepped.now += timedelta(milliseconds=40)
+        said = httpx.Response(200, text=str(venue.now_ms()))
+        stepped.now += timedelta(milliseconds=10)
+        return said
+
+    venue.on("GET /api/v1/time", slowly)
+    client = await connected(stepped, venue)
+    found = await client.measure_clock()
+    assert client.clock_offset == found
+    assert abs(found.offset - timedelta(seconds=90)) <= found.error
+    assert found.error == timedelta(milliseconds=25.5), "half the round trip and half the answer's millisecond"
+
+
+@pytest.mark.parametrize(
+    ("valid_s", "round_trip_ms", "window"), [(3.0, 0, "2999"), (3.0, 400, "2799"), (3600.0, 0, "60000")]
+)
+async def test_the_window_is_what_is_left_less_what_the_clock_may_be_wrong_by(
+    stepped, venue, valid_s: float, round_trip_ms: int, window: str
+) -> None:
+    def slowly(_: httpx.Request) -> httpx.Response:
+        stepped.now += timedelta(milliseconds=round_trip_ms / 2)
+        said = httpx.Response(200, text=str(venue.now_ms()))
+        stepped.now += timedelta(milliseconds=round_trip_ms / 2)
+        return said
+
+    venue.on("GET /api/v1/time", slowly)
+    venue.on("POST /api/v1/order", httpx.Response(200, json=order_row(status="Filled", executedQuantity="0.5")))
+    client = await connected(stepped, venue)
+    await client.place(intent(valid_until=stepped.now + timedelta(seconds=valid_s)))
+    assert venue.asked("POST /api/v1/order")[0].headers["X-Window"] == window
+
+
+@pytest.mark.parametrize("left_ms", [0, 200])
+async def test_an_order_worth_less_than_the_clock_is_sure_of_is_not_sent(stepped, venue, left_ms: int) -> None:
+    def slowly(_: httpx.Request) -> httpx.Response:
+        stepped.now += timedelta(milliseconds=400)
+        return httpx.Response(200, text=str(venue.now_ms()))
+
+    venue.on("GET /api/v1/time", slowly)
+    client = await connected(stepped, venue)
+    outcome = await client.place(intent(valid_until=stepped.now + timedelta(milliseconds=left_ms)))
+    assert isinstance(outcome, NotSent)
+    assert venue.asked("POST /api/v1/order") == []
+
+
 async def test_an_order_is_sent_once_with_what_is_left_of_its_validity(stepped, venue) -> None:
     venue.on("POST /api/v1/order", httpx.Response(200, json=order_row(status="Filled", executedQuantity="0.5")))
     outcome = await (await connected(stepped, venue)).place(intent())

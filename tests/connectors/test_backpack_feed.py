@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,19 +19,18 @@ from backpack_samples import (
     depth_event,
     intent,
     listing,
-    mark_event,
 )
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from backpack_venue import ScriptedStreams, frame
+from websockets.asyncio.server import serve
 
 from connectors.backpack import wire
 from connectors.backpack.auth import Signer
 from connectors.backpack.client_ids import ClientIds
 from connectors.backpack.feed import BackpackFeed
 from connectors.settings import Clock, Endpoints, Outside, Timeouts
-from connectors.venue import Disconnected, FillUpdate, OrderUpdate, Reconnected
+from connectors.venue import BalanceUpdate, Disconnected, FillUpdate, OrderUpdate, PositionUpdate, Reconnected
 from core.errors import AuthenticationFailed, VenueRejected, VenueUnreachable
-from core.order import OrderStatus
+from core.order import FillCause, OrderStatus
 
 BOUND_S = 5.0
 QUICK = Timeouts(connect_s=1.0, stream_start_s=0.3, stream_silence_s=30.0)
@@ -58,29 +56,6 @@ async def briefly(seconds: float) -> None:
     await asyncio.sleep(seconds / 50)
 
 
-class ScriptedStreams:
-    """The venue's stream door: answers a SUBSCRIBE with `greeting` frames and then sends what it is told to."""
-
-    def __init__(self) -> None:
-        self.subscriptions: list[dict] = []
-        self.greeting: list[object] = [frame("markPrice.ETH_USDC_PERP", mark_event())]
-        self.connections: list[ServerConnection] = []
-
-    async def serve(self, connection: ServerConnection) -> None:
-        self.connections.append(connection)
-        try:
-            async for text in connection:
-                self.subscriptions.append(json.loads(text))
-                for greeting in self.greeting:
-                    await connection.send(json.dumps(greeting))
-        except ConnectionClosed:
-            pass
-
-    async def say(self, *frames: object) -> None:
-        for one in frames:
-            await self.connections[-1].send(json.dumps(one))
-
-
 class ScriptedDepth:
     """REST depth snapshots: the n-th call gets the n-th update id, the last one repeated."""
 
@@ -94,10 +69,6 @@ class ScriptedDepth:
         if update_id < 0:
             raise VenueUnreachable("no answer")
         return wire.read(wire.DepthRow, DEPTH | {"lastUpdateId": str(update_id)}, "depth"), datetime.now(UTC)
-
-
-def frame(stream: str, payload: dict) -> dict:
-    return {"stream": stream, "data": payload}
 
 
 def depth(first: int, last: int, **sides) -> dict:
@@ -227,6 +198,93 @@ async def test_spot_orders_are_not_reported_and_waiting_ones_have_executed_nothi
         waiting, resting = await events(feed, 2)
         assert waiting.report.venue_order_id == resting.report.venue_order_id == ORDER_ACCEPTED["i"]
         assert (waiting.report.status, waiting.report.filled_quantity) == (OrderStatus.ACCEPTED, 0)
+
+
+POSITION_EVENT = {
+    "e": "positionOpened", "E": 1788368290063153, "T": 1788368290062001, "s": "ETH_USDC_PERP", "B": "2999.5",
+    "b": "3001", "M": "2999.25", "P": "-0.05", "p": "0", "q": "-0.2", "Q": "0.2", "n": "599.85", "f": "0.02",
+    "m": "0.0125", "l": "0", "i": 5411399049,
+}  # fmt: skip
+BALANCE_EVENT = {"e": "balanceUpdate", "E": 1, "T": 1, "a": "USDC", "A": "90.5", "L": "9", "S": "0.5"}
+
+
+async def test_positions_and_balances_are_told_as_they_change() -> None:
+    streams = ScriptedStreams()
+    async with feed_on(streams, ScriptedDepth(1000)) as feed:
+        await feed.start(["ETH/USD"])
+        picture = {key: value for key, value in POSITION_EVENT.items() if key != "e"}
+        closed = POSITION_EVENT | {"e": "positionClosed", "q": "0", "P": None}
+        await streams.say(
+            *(frame("account.positionUpdate", one) for one in (picture, closed)),
+            frame("account.balanceUpdate", BALANCE_EVENT),
+        )
+        first, last, balance = await events(feed, 3)
+    assert isinstance(first, PositionUpdate)
+    assert (first.position.symbol, first.position.quantity) == ("ETH/USD", Decimal("-0.2"))
+    assert (first.position.entry_price, first.position.unrealized_pnl) == (Decimal("2999.5"), Decimal("-0.05"))
+    assert first.position.liquidation_price is None, "l is always 0 on the wire, which is not a price"
+    assert (last.position.quantity, last.position.unrealized_pnl) == (0, None)
+    assert isinstance(balance, BalanceUpdate)
+    assert (balance.balance.asset, balance.balance.total, balance.balance.available) == (
+        "USDC", Decimal(100), Decimal("90.5")
+    )  # fmt: skip
+
+
+async def test_an_unreadable_position_or_balance_is_not_heard_and_orders_go_on() -> None:
+    streams = ScriptedStreams()
+    async with feed_on(streams, ScriptedDepth(1000)) as feed:
+        await feed.start(["ETH/USD"])
+        await streams.say(
+            frame("account.positionUpdate", POSITION_EVENT | {"q": None}),
+            frame("account.balanceUpdate", {"a": "USDC"}),
+            order(ORDER_ACCEPTED),
+        )
+        (only,) = await events(feed, 1)
+        assert isinstance(only, OrderUpdate)
+        assert feed.health().private_up
+        assert not {"positions", "balances"} & feed.health().last_heard.keys()
+
+
+async def test_each_channel_has_an_age_of_its_own_that_ends_with_the_connection() -> None:
+    clock = LateClock()
+    streams = ScriptedStreams()
+    async with feed_on(streams, ScriptedDepth(1000), clock) as feed:
+        assert feed.health().last_heard == {}
+        await feed.start(["ETH/USD"])
+        assert feed.health().last_heard.keys() == {"mark ETH/USD"}
+        before = feed.health().last_heard["mark ETH/USD"]
+        clock.ahead = timedelta(seconds=5)
+        await streams.say(depth(1001, 1001), order(ORDER_ACCEPTED), frame("account.balanceUpdate", BALANCE_EVENT))
+        await events(feed, 2)
+        heard = feed.health().last_heard
+        assert heard.keys() == {"mark ETH/USD", "book ETH/USD", "orders", "balances"}
+        assert heard["mark ETH/USD"] == before
+        assert heard["book ETH/USD"] - before >= timedelta(seconds=5)
+        streams.greeting = []
+        await streams.connections[-1].close()
+        await until(lambda: feed.health().last_heard == {})
+
+
+@pytest.mark.parametrize(
+    ("origin", "cause"),
+    [
+        ("USER", FillCause.TRADE),
+        (None, FillCause.TRADE),
+        ("LIQUIDATION_AUTOCLOSE", FillCause.LIQUIDATION),
+        ("BACKSTOP_LIQUIDITY_PROVIDER", FillCause.BACKSTOP),
+        ("ADL_AUTOCLOSE", FillCause.ADL),
+        ("SETTLEMENT_AUTOCLOSE", FillCause.SETTLEMENT),
+        ("COLLATERAL_CONVERSION", FillCause.SETTLEMENT),
+        ("SOMETHING_NEW", FillCause.SETTLEMENT),
+    ],
+)
+async def test_an_execution_says_whose_doing_it_was(origin: str | None, cause: FillCause) -> None:
+    streams = ScriptedStreams()
+    async with feed_on(streams, ScriptedDepth(1000)) as feed:
+        await feed.start(["ETH/USD"])
+        await streams.say(order(ORDER_FILL | {"O": origin}))
+        fill, _ = await events(feed, 2)
+    assert fill.fill.cause is cause
 
 
 async def test_a_lost_connection_is_told_and_nothing_stays_proven() -> None:

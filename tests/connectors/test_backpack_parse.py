@@ -35,7 +35,7 @@ from connectors.backpack import parse, wire
 from connectors.backpack.listing import parse_listing, parse_terms
 from core.errors import ProtocolViolation, VenueRejected
 from core.market import Level
-from core.order import Liquidity, OrderStatus, Side
+from core.order import FillCause, Liquidity, OrderStatus, Side
 
 ETH = listing().market("ETH/USD")
 
@@ -192,6 +192,30 @@ def test_a_fill_of_ours_is_recognised_by_its_client_id_in_text() -> None:
     assert (fill.quantity, fill.price, fill.fee) == (Decimal("0.2"), Decimal("2999.5"), Decimal("0.004974"))
     assert fill.venue_time == datetime(2026, 11, 20, 12, 0, 0, 250_000, tzinfo=UTC)
     assert fill.trade_id == "ETH_USDC_PERP/9748827/59669287267"
+
+
+def test_a_fill_whose_id_nobody_here_remembers_carries_the_id_of_the_wire() -> None:
+    """After a restart it may be ours: the journal keeps the wire form of every order and decides."""
+    fill = parse.fill_of(parse.parse_fill_rows(body([fill_row(clientId="7")]))[0], facts(), NOW)
+    assert fill.client_order_id == "7"
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"),
+    [
+        (None, FillCause.TRADE),
+        ("LiquidatePositionOnBook", FillCause.LIQUIDATION),
+        ("LiquidatePositionOnBackstop", FillCause.BACKSTOP),
+        ("LiquidatePositionOnAdl", FillCause.ADL),
+        ("FutureExpiry", FillCause.SETTLEMENT),
+        ("OrderBookClosed", FillCause.SETTLEMENT),
+        ("CollateralConversion", FillCause.SETTLEMENT),
+        ("SomethingNew", FillCause.SETTLEMENT),
+    ],
+)
+def test_a_system_order_is_never_a_trade_of_ours(kind: str | None, cause: FillCause) -> None:
+    row = parse.parse_fill_rows(body([fill_row(systemOrderType=kind)]))[0]
+    assert parse.fill_of(row, facts(), NOW).cause is cause
 
 
 def test_a_fill_of_somebody_else_has_no_client_order_id() -> None:
