@@ -34,6 +34,10 @@ ORDER_TYPE = 0xA56D5225B97B257C15AE2CB1CC0EA605381A886CD75463DB45FD2EF9FBC255
 MODIFY_ORDER_TYPE = 0x201789BB587C17B251FD38DAF43B14807010EA721C2929A8C2FC33BF15C2E2C
 REQUEST_TYPE = 0x186CDEF6B179923C411C13C11B8A825F12BF34203BDDA0A984DA9D6F2313C2
 
+CONTRACT_ADDRESS = 0x535441524B4E45545F434F4E54524143545F41444452455353  # "STARKNET_CONTRACT_ADDRESS"
+INITIALIZE_SELECTOR = 0x79DC0DA7C54B95F10AA182AD0A46400DB63156920ADB65ECA2654C0945A463
+ADDRESS_BOUND = 2**251 - 256
+
 SIGNED_AUTH_PATH = "/v1/auth"  # signed like this even where the URL goes on with the public key
 QUANTUM_DECIMALS = 8
 _SHORT_STRING_MAX = 31
@@ -193,6 +197,15 @@ class Signer:
 
     def _sign(self, message_hash: int) -> str:
         return signature_text(*self._curve.sign(self._key.private_key, message_hash))
+
+
+def derived_address(curve: StarkCurve, public_key: int, *, proxy_class: int, account_class: int) -> int:
+    """Return the address of the account whose main key this is, by Starknet's contract-address rule.
+
+    Both class hashes are the venue's (GET /system/config). A subkey derives to no account that exists.
+    """
+    calldata = list_hash(curve, (account_class, INITIALIZE_SELECTOR, 2, public_key, 0))
+    return list_hash(curve, (CONTRACT_ADDRESS, 0, public_key, proxy_class, calldata)) % ADDRESS_BOUND
 
 
 def _felts(order: OrderFields) -> tuple[int, ...]:

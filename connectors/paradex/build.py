@@ -178,9 +178,14 @@ def in_market(path: str, market: Market) -> str:
     return f"{path}?market={quote(market.venue_symbol, safe='')}"
 
 
-def book_channel(market: Market) -> str:
-    """Every change of a book; the bare name, as the venue takes no parameters for it."""
-    return f"order_book.{market.venue_symbol}.deltas"
+def book_channels(market: Market) -> tuple[str, str]:
+    """Every change of a book, under the two names the venue may take: bare first, then with parameters.
+
+    The reference lists the channel with depth and interval, the venue has been seen to refuse exactly that
+    (docs.paradex.trade, WebSocket API, order_book; answer -32600, October 2026).
+    """
+    bare = f"order_book.{market.venue_symbol}.deltas"
+    return bare, f"{bare}@15@100ms"
 
 
 def mark_channel(market: Market) -> str:

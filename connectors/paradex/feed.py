@@ -23,8 +23,8 @@ from connectors.paradex.wire import BookFrame, SummaryRow, rpc_frame, shaped
 from connectors.settings import Endpoints, Outside, Timeouts
 from connectors.stream import EventQueue, Send, Stream, StreamSettings
 from connectors.venue import FeedEvent, FeedHealth
-from core.errors import VenueError
-from core.instrument import Venue
+from core.errors import VenueError, VenueRejected
+from core.instrument import Market, Venue
 from core.market import Book, Mark
 
 log = logging.getLogger(__name__)
@@ -130,6 +130,7 @@ class _BookStream:
         self._renew = renew
         self._calls: Calls | None = None
         self._books: dict[str, LiveBook] = {}
+        self._names: dict[str, str] = {}  # channel of each book, as the venue took it
         self._proven = asyncio.Event()
         self._repairs: dict[str, asyncio.Task[None]] = {}
         self.marks: dict[str, Mark] = {}
@@ -151,7 +152,8 @@ class _BookStream:
         self._calls = Calls(send)
         for symbol in self._books:
             market = self._needs.listing().market(symbol)
-            await self._calls.subscribe(build.book_channel(market), build.mark_channel(market))
+            await self._subscribe_book(self._calls, market)
+            await self._calls.subscribe(build.mark_channel(market))
         await self._until_proven(*self._books)
 
     def received(self, frame: str | bytes) -> None:
@@ -222,20 +224,29 @@ class _BookStream:
 
     async def _repair(self, symbol: str) -> None:
         """Ask for the whole book by subscribing anew; if that fails, the connection is renewed."""
-        channel = build.book_channel(self._needs.listing().market(symbol))
-        calls = self._calls
+        market, calls = self._needs.listing().market(symbol), self._calls
         if calls is None:
             return
         try:
             async with asyncio.timeout(self._timeouts.stream_start_s):
-                await calls.call("unsubscribe", {"channel": channel})
-                await calls.subscribe(channel)
+                await calls.call("unsubscribe", {"channel": self._names[symbol]})
+                await self._subscribe_book(calls, market)
                 await self._until_proven(symbol)
         except (VenueError, TimeoutError) as failure:
             self._repairs.pop(symbol, None)
             await self._renew(f"the book of {symbol} could not be resynchronised: {failure}")
         else:
             self._repairs.pop(symbol, None)
+
+    async def _subscribe_book(self, calls: Calls, market: Market) -> None:
+        """Subscribe a book under the name that the venue takes, and remember it."""
+        bare, with_parameters = build.book_channels(market)
+        self._names[market.symbol] = bare
+        try:
+            await calls.subscribe(bare)
+        except VenueRejected:
+            self._names[market.symbol] = with_parameters
+            await calls.subscribe(with_parameters)
 
     async def _until_proven(self, *symbols: str) -> None:
         while not all(self._books[symbol].is_proven for symbol in symbols):

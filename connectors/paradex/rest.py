@@ -18,7 +18,7 @@ from connectors.budgets import HERE, budgets_of
 from connectors.clock import ClockOffset, measure
 from connectors.http import Answer, HttpVenue
 from connectors.paradex import build, outcomes, parse
-from connectors.paradex.auth import OrderFields, Signer, StarkCurve, StarkKey
+from connectors.paradex.auth import OrderFields, Signer, StarkCurve, StarkKey, derived_address
 from connectors.paradex.tokens import TokenKeeper
 from connectors.paradex.wire import Shape, SystemConfig, SystemTime, TokenBody, page, read_json, shaped, violation
 from connectors.ratelimit import JointBudget, retry_after_s
@@ -77,6 +77,7 @@ class ParadexRest:
         self.tokens = TokenKeeper(self._fetch_token, outside)
         self._signer: Signer | None = None
         self.clock_offset: ClockOffset | None = None
+        self.is_main_key: bool | None = None
         self.quotas: dict[str, RequestQuota] = {}
         self._last_timestamp_ms = 0
         self._renewing: asyncio.Task[None] | None = None
@@ -91,6 +92,12 @@ class ParadexRest:
         config = await self.fetch(SystemConfig, "/v1/system/config", "system config", public=True)
         chain_id = parse.check_system(config, self._rest_url)
         self._signer = await asyncio.to_thread(Signer, self._key, chain_id, self._curve)
+        self.is_main_key = self._derives_to_the_account(config)
+        if self.is_main_key:
+            log.warning(
+                "venue=paradex account=%s is signed for with its main key, which can withdraw: use a subkey",
+                self._account_id,
+            )
         await self.tokens.current()
         if self._renewing is None:
             self._renewing = asyncio.create_task(self.tokens.keep_fresh(), name="paradex-token-renewal")
@@ -121,6 +128,18 @@ class ParadexRest:
         if self.clock_offset is None:
             return self._outside.clock()
         return self.clock_offset.venue_time(self._outside.clock()) - self.clock_offset.error
+
+    def _derives_to_the_account(self, config: SystemConfig) -> bool | None:
+        """Tell whether the key is the account's main one; None where the venue names no class hashes."""
+        if not config.paraclear_account_hash or not config.paraclear_account_proxy_hash:
+            return None
+        derived = derived_address(
+            self._curve,
+            self._key.public_key,
+            proxy_class=parse.address(config.paraclear_account_proxy_hash),
+            account_class=parse.address(config.paraclear_account_hash),
+        )
+        return derived == self._key.account
 
     # --- commands ------------------------------------------------------------------------------------------------
 

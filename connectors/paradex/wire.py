@@ -72,10 +72,12 @@ class TokenBody(Wire):
 
 
 class SystemConfig(Wire):
-    """The part of GET /system/config that signing depends on."""
+    """The part of GET /system/config that signing and account addresses depend on."""
 
     starknet_chain_id: Id
     paraclear_decimals: int
+    paraclear_account_hash: Text = ""
+    paraclear_account_proxy_hash: Text = ""
 
 
 class SystemTime(Wire):
