@@ -22,11 +22,22 @@ from connectors.paradex.own_sides import OwnSides
 from connectors.paradex.tokens import TokenKeeper
 from connectors.paradex.wire import SummaryRow, shaped
 from connectors.settings import Endpoints, Outside, Timeouts
-from connectors.venue import Disconnected, FeedEvent, FillUpdate, OrderUpdate, Reconnected
+from connectors.venue import (
+    BalanceUpdate,
+    Disconnected,
+    FeedEvent,
+    FillUpdate,
+    FundingUpdate,
+    MarginUpdate,
+    OrderUpdate,
+    PositionUpdate,
+    Reconnected,
+    TradeBusted,
+)
 from core.errors import AuthenticationFailed, VenueRejected, VenueUnreachable
 from core.instrument import Venue
 from core.market import Mark
-from core.order import Side
+from core.order import FillCause, Side
 
 BOUND_S = 5.0
 TIMEOUTS = Timeouts(connect_s=1, stream_start_s=0.8)
@@ -285,6 +296,65 @@ async def test_own_orders_and_fills_become_events_in_order(feed: ParadexFeed, ve
     assert (order.report.client_order_id, order.report.symbol) == (CID, "ETH/USD")
     assert isinstance(fill, FillUpdate)
     assert fill.fill.side is Side.SELL
+
+
+async def test_position_money_and_funding_become_events_of_their_own(feed: ParadexFeed, venue: SocketVenue) -> None:
+    await feed.start(["ETH/USD"])
+    position = {
+        "market": ETH, "side": "LONG", "status": "OPEN", "size": "0.5", "average_entry_price": "3000",
+        "unrealized_pnl": "0", "liquidation_price": "",
+    }  # fmt: skip
+    account = {
+        "status": "ACTIVE", "account_value": "9999.5", "free_collateral": "9000", "initial_margin_requirement": "30",
+        "maintenance_margin_requirement": "15",
+    }  # fmt: skip
+    await venue.push("positions", position)
+    await venue.push("account", account)
+    balance = {"settlement_asset_name": "USDC", "settlement_asset_balance_after": "9998"}
+    await venue.push("balance_events", balance)
+    await venue.push("funding_payments.ALL", {"id": "f1", "market": ETH, "payment": "-0.01", "created_at": NOW_MS})
+    await venue.push("positions", position | {"status": "CLOSED", "size": "0"})
+
+    opened, margin, cash, funding, closed = await _events(feed, 5)
+
+    assert isinstance(opened, PositionUpdate)
+    assert (opened.position.symbol, opened.position.quantity) == ("ETH/USD", Decimal("0.5"))
+    assert isinstance(margin, MarginUpdate)
+    assert (margin.margin.equity, margin.margin.available, margin.margin.active) == (
+        Decimal("9999.5"), Decimal(9000), True,
+    )  # fmt: skip
+    assert isinstance(cash, BalanceUpdate)
+    assert (cash.balance.asset, cash.balance.total) == ("USDC", Decimal(9998))
+    assert isinstance(funding, FundingUpdate)
+    assert (funding.payment.symbol, funding.payment.payment) == ("ETH/USD", Decimal("-0.01"))
+    assert isinstance(closed, PositionUpdate)
+    assert closed.position.quantity == 0
+    assert set(feed.health().last_heard) == {
+        "order_book", "positions", "account", "balance_events", "funding_payments"
+    }  # fmt: skip
+
+
+async def test_an_undone_trade_is_named_as_its_fill_was_told(feed: ParadexFeed, venue: SocketVenue) -> None:
+    await feed.start(["ETH/USD"])
+    await venue.push("fills.ALL", fill_row(id="77", fill_type="LIQUIDATION", client_id=""))
+    await venue.push("tradebusts", {"account": "0x1", "busted_fill_id": "77", "created_at": NOW_MS})
+
+    told, busted = await _events(feed, 2)
+
+    assert isinstance(told, FillUpdate)
+    assert told.fill.cause is FillCause.LIQUIDATION
+    assert isinstance(busted, TradeBusted)
+    assert (busted.symbol, busted.trade_id) == ("ETH/USD", told.fill.trade_id)
+
+
+async def test_an_undone_trade_nobody_saw_is_told_all_the_same(feed: ParadexFeed, venue: SocketVenue) -> None:
+    await feed.start(["ETH/USD"])
+    await venue.push("tradebusts", {"account": "0x1", "busted_fill_id": "78", "created_at": NOW_MS})
+
+    (busted,) = await _events(feed, 1)
+
+    assert isinstance(busted, TradeBusted)
+    assert (busted.symbol, busted.trade_id) == ("", "78")
 
 
 async def test_a_refused_token_is_replaced_once(feed: ParadexFeed, venue: SocketVenue) -> None:
