@@ -298,6 +298,14 @@ BACKPACK = (
     ),
     Quirk(
         "backpack",
+        "historical_requests_per_minute",
+        30,
+        Bounds(1, 10_000_000),
+        "Requests for candles and past trades that are answered in a minute.",
+        "medium",
+    ),
+    Quirk(
+        "backpack",
         "depth_lag_us",
         0,
         Bounds(0, MINUTE_US),

@@ -28,7 +28,10 @@ CAPABILITIES: Capabilities = whole(
         ),
         Capability.BOOK_CONTINUITY: Entry(_WORKS, _page("Streams, Depth"), "", "each U must follow the last u"),
         Capability.BEST_BID_ASK: Entry(
-            _WORKS, _page("Streams, Depth"), "", "first level of the streamed book; bookTicker is not used"
+            _WORKS,
+            _page("Streams, Depth; Book ticker"),
+            "",
+            "the feed shows the book's first level, the tape bookTicker",
         ),
         Capability.TRADES: Entry(
             _WORKS, _page("Get recent trades; Streams, Trade"), "1000 rows a request", "REST may be 5 s old (cache)"

@@ -62,6 +62,7 @@ class CandleRoutes:
 
     async def klines(self, request: Request) -> Response:
         """Answer the candles that begin in the span, oldest first, with rows for spans without a trade."""
+        self._twin.spend_historical()
         members = query_members(self._twin, request)
         symbol, interval = members.text("symbol"), members.required_choice("interval", INTERVALS)
         by = PRICES[members.choice("priceType", PRICES) or "Last"]

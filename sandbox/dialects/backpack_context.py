@@ -3,7 +3,7 @@
 Duty: hold them and translate between symbols, instruments and engine refusals. It must not parse requests or
 render answers.
 
-Source: support.backpack.exchange, "Rate limits" (2000 requests a minute for each account);
+Source: support.backpack.exchange, "Rate limits" (2000 requests a minute for each account, 30 of historical data);
 docs.backpack.exchange, changelog and "Taker speed bump".
 """
 
@@ -52,6 +52,7 @@ class BackpackSwitches:
 
     speed_bump_us: int = 100 * US_PER_MS
     requests_per_minute: int = 2000
+    historical_requests_per_minute: int = 30
     signature_error_code: str = "INVALID_CLIENT_REQUEST"
     duplicate_client_id: DuplicateClientId = DuplicateClientId.ACCEPT
     post_only_cross: PostOnlyCross = PostOnlyCross.REFUSE
@@ -65,6 +66,7 @@ class BackpackSwitches:
         return cls(
             speed_bump_us=quirks.number(VENUE, "speed_bump_us"),
             requests_per_minute=quirks.number(VENUE, "requests_per_minute"),
+            historical_requests_per_minute=quirks.number(VENUE, "historical_requests_per_minute"),
             signature_error_code=quirks.text(VENUE, "signature_error_code"),
             duplicate_client_id=DuplicateClientId(quirks.text(VENUE, "duplicate_client_id")),
             post_only_cross=PostOnlyCross(quirks.text(VENUE, "post_only_cross")),
@@ -104,6 +106,7 @@ class Twin:
     exchange: Exchange
     ledger: Ledger
     limit: RateLimit
+    historical: RateLimit
     by_symbol: Mapping[str, MarketSpec] = field(default_factory=dict)
 
     @property
@@ -118,6 +121,10 @@ class Twin:
     def spec(self, symbol: str) -> MarketSpec:
         """Return the market of a symbol that was parsed before."""
         return self.by_symbol[symbol]
+
+    def spend_historical(self) -> None:
+        """Count one request for historical market data; all callers of a twin share one network address."""
+        self.historical.spend("", self.wall_us())
 
     def symbol_of(self, instrument: str) -> str:
         """Return the venue's symbol of an instrument."""
@@ -148,14 +155,15 @@ def build_twin(world: World, exchange: Exchange) -> Twin:
         world=world,
         exchange=exchange,
         ledger=ledger,
-        limit=RateLimit(lambda: _requests_per_minute(world)),
+        limit=RateLimit(lambda: _requests_per_minute(world, "requests_per_minute")),
+        historical=RateLimit(lambda: _requests_per_minute(world, "historical_requests_per_minute")),
         by_symbol={spec.symbol: spec for spec in exchange.markets.values()},
     )
 
 
-def _requests_per_minute(world: World) -> int:
+def _requests_per_minute(world: World, switch: str) -> int:
     """The limit of the control door if one is set, else the switch's."""
-    return world.quotas.get(VENUE) or world.quirks.number(VENUE, "requests_per_minute")
+    return world.quotas.get(VENUE) or world.quirks.number(VENUE, switch)
 
 
 def translate(refusal: Refusal) -> errors.ApiRefusal:

@@ -169,6 +169,7 @@ class PublicRoutes:
 
     async def trades_history(self, request: Request) -> Response:
         """Answer public trades with an offset."""
+        self._twin.spend_historical()
         members = query_members(self._twin, request)
         return self._trades(members, read_limit(members), members.unsigned("offset") or 0)
 

@@ -247,7 +247,8 @@ async def deleveraging_is_told_apart_from_a_trade(bench: Bench) -> None:
     assert causes(told).items() <= causes(listed).items()
     assert {fill.cause for fill in listed if fill.side is Side.BUY} == {FillCause.TRADE}
     forced = [fill for fill in listed if fill.side is Side.SELL]
-    assert len({fill.cause for fill in forced} & FORCED) == 1
+    assert len({fill.cause for fill in forced}) == 1
+    assert {fill.cause for fill in forced} <= FORCED
     assert all(fill.client_order_id is None for fill in forced)
     assert len(await bench.client.positions()) == 0
 

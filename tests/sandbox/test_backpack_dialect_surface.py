@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from backpack_twin import SOL, START_MS, Bench
 
+from sandbox.dialects.backpack_context import BackpackSwitches
 from sandbox.model import VenueMode
 
 MINUTE_MS = 60_000
@@ -47,6 +48,17 @@ async def test_candles_of_a_bad_span_are_refused(query: dict[str, object], text:
     answer = await Bench().http.get("/api/v1/klines", params=query)
     assert answer.status_code == 400
     assert text in answer.text
+
+
+@pytest.mark.parametrize("path", ["/api/v1/klines", "/api/v1/trades/history"])
+async def test_historical_data_has_a_limit_of_its_own(path: str) -> None:
+    bench = Bench(BackpackSwitches(historical_requests_per_minute=2))
+    query = {"symbol": SOL, "interval": "1m", "startTime": START_MS // 1000}
+    statuses = [(await bench.http.get(path, params=query)).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert (await bench.http.get("/api/v1/trades", params={"symbol": SOL})).status_code == 200
+    bench.world.advance(MINUTE_MS * 1000)
+    assert (await bench.http.get(path, params=query)).status_code == 200
 
 
 async def test_the_status_follows_the_venue_and_a_market_its_own_book() -> None:
