@@ -115,9 +115,12 @@ class ApiWorld:
     venues: dict[str, FakeVenue] = field(default_factory=dict)
     rate: int = 100_000
     changes: dict[str, Any] = field(default_factory=dict)
+    breaks: Exception | None = None
 
     def venue(self, account: Account) -> VenueClient:
-        """The fake venue of an account."""
+        """The fake venue of an account; raises what `breaks` holds instead, as a defect of ours would."""
+        if self.breaks is not None:
+            raise self.breaks
         name = account.ref.account_id
         if name not in self.venues:
             floor = [v for v in self.venues.values() if v.venue is account.ref.venue]
@@ -170,13 +173,14 @@ class Api:
     async def call(
         self, method: str, path: str, body: object = None, *, key: str | None = None,
         headers: Mapping[str, str] | None = None, content: bytes | None = None, base: str = BASE,
+        address: str = "127.0.0.1",
     ) -> httpx.Response:  # fmt: skip
-        """Make one call; key "" sends none."""
+        """Make one call from an address; key "" sends none."""
         sent = dict(headers or {})
         text = self.key if key is None else key
         if text:
             sent["Authorization"] = f"Bearer {text}"
-        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             if body is not None:
                 return await client.request(method, base + path, json=body, headers=sent)
