@@ -243,6 +243,8 @@ class _PrivateChannels:
                 self._take_positions(whole)
             case wire_surface.AccountInfo() as info:
                 self._take_money(info)
+            case frames.Unreadable() as unread:
+                log.warning("venue=pacifica channel=%s cannot be read: %s", unread.channel, unread.why)
             case frames.Subscribed() as echo:
                 self._subscriptions.acknowledged(echo)
             case frames.Refused() as answer:
@@ -271,8 +273,13 @@ class _PrivateChannels:
 
     def _take_positions(self, whole: frames.PositionSet) -> None:
         """Tell every position, and of those held before (also before a reconnect) which are closed."""
-        now = self.heard["account_positions"] = self._outside.clock()
-        told = parse_account.position_frame(self._account_id, whole.rows, self._held, now)
+        now = self._outside.clock()
+        try:
+            told = parse_account.position_frame(self._account_id, whole.rows, self._held, now)
+        except ProtocolViolation as wrong:
+            log.warning("venue=pacifica channel=account_positions cannot be read: %s", wrong.message)
+            return
+        self.heard["account_positions"] = now
         self._held = {position.symbol for position in told if position.quantity}
         for position in told:
             self._events.put(PositionUpdate(position))

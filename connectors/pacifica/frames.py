@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from connectors.pacifica import wire, wire_surface
 from connectors.pacifica.reading import json_of, list_of, object_of
+from core.errors import ProtocolViolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,19 @@ class PositionSet:
     rows: tuple[wire_surface.PositionFrameRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A frame about positions or money whose shape is new: nothing is known from it, and REST still answers."""
+
+    channel: str
+    why: str
+
+
 Frame = (
     Subscribed
     | Refused
     | Unhandled
+    | Unreadable
     | PositionSet
     | wire.BookSnapshot
     | wire_surface.AccountInfo
@@ -60,7 +70,10 @@ Frame = (
 
 
 def frame(text: str | bytes) -> Frame:
-    """Read one WebSocket frame; raises ProtocolViolation for anything that is not a frame of this venue."""
+    """Read one WebSocket frame; raises ProtocolViolation for anything that is not a frame of this venue.
+
+    What is new about positions or money must not end the stream that orders and fills come by: it is Unreadable.
+    """
     try:
         outer = wire.FrameEnvelope.model_validate_json(text)
     except ValidationError:
@@ -75,10 +88,8 @@ def frame(text: str | bytes) -> Frame:
             return tuple(list_of(wire.OrderUpdateRow, outer.data))
         case "account_trades":
             return tuple(list_of(wire.TradeUpdateRow, outer.data))
-        case "account_positions":
-            return PositionSet(tuple(list_of(wire_surface.PositionFrameRow, outer.data)))
-        case "account_info":
-            return object_of(wire_surface.AccountInfo, outer.data)
+        case "account_positions" | "account_info":
+            return _account_frame(outer)
         case "bbo":
             return object_of(wire_surface.BestRow, outer.data)
         case "candle":
@@ -90,3 +101,12 @@ def frame(text: str | bytes) -> Frame:
             return Subscribed(echo.source, echo.symbol)
         case other:
             return Unhandled(other)
+
+
+def _account_frame(outer: wire.FrameEnvelope) -> PositionSet | wire_surface.AccountInfo | Unreadable:
+    try:
+        if outer.channel == "account_info":
+            return object_of(wire_surface.AccountInfo, outer.data)
+        return PositionSet(tuple(list_of(wire_surface.PositionFrameRow, outer.data)))
+    except ProtocolViolation as wrong:
+        return Unreadable(outer.channel, wrong.message)

@@ -15,9 +15,18 @@ from websockets.exceptions import ConnectionClosed
 
 from connectors.pacifica.feed import BACKWARD_PICTURES_MAX, PacificaFeed
 from connectors.settings import Outside, Timeouts
-from connectors.venue import Disconnected, FeedEvent, FillUpdate, OrderUpdate, Reconnected
+from connectors.venue import (
+    BalanceUpdate,
+    Disconnected,
+    FeedEvent,
+    FillUpdate,
+    MarginUpdate,
+    OrderUpdate,
+    PositionUpdate,
+    Reconnected,
+)
 from core.errors import VenueUnreachable
-from core.order import OrderStatus
+from core.order import FillCause, OrderStatus
 
 ACCOUNT = "FAe4sisG95oZ42w7buUn5qEE4TAnfTTFPiguZUHmhiF"
 BOUND_S = 5.0
@@ -253,3 +262,107 @@ async def test_a_closed_feed_knows_nothing_and_may_start_again(venue) -> None:
     await again.start(["ETH/USD"])
     assert again.book("ETH/USD") is not None
     await again.aclose()
+
+
+# ---- positions, money, causes
+
+
+def position_frame(*rows: tuple[str, str, str]) -> dict[str, object]:
+    data = [
+        {"s": s, "d": d, "a": a, "p": "3000", "m": "0", "f": "0", "i": False, "l": "-5", "t": T} for s, d, a in rows
+    ]
+    return {"channel": "account_positions", "data": data, "li": 3}
+
+
+INFO = {
+    "channel": "account_info",
+    "data": {"ae": "1010.5", "as": "900", "aw": "880", "b": "1000", "f": 0, "mu": "110", "cm": "55", "t": T},
+}
+
+
+async def test_a_position_that_is_missing_from_the_full_set_is_closed(venue, feed) -> None:
+    await venue.say("account_positions", position_frame(("ETH", "ask", "0.5"), ("BTC", "bid", "1")))
+    await venue.say("account_positions", position_frame(("BTC", "bid", "2")), position_frame())
+
+    events = await next_events(feed, 5)
+
+    assert all(isinstance(event, PositionUpdate) for event in events)
+    said = [(event.position.symbol, event.position.quantity) for event in events]
+    assert said == [
+        ("ETH/USD", Decimal("-0.5")), ("BTC/USD", Decimal(1)), ("BTC/USD", Decimal(2)), ("ETH/USD", Decimal(0)),
+        ("BTC/USD", Decimal(0)),
+    ]  # fmt: skip
+    assert events[0].position.liquidation_price is None
+
+
+async def test_a_position_closed_while_the_stream_was_down_is_told_afterwards(venue, feed) -> None:
+    await venue.say("account_positions", position_frame(("ETH", "bid", "1")))
+    await next_events(feed, 1)
+    await venue.subscribers.pop("account_positions").close()
+    await until(lambda: "account_positions" in venue.subscribers and feed.health().private_up)
+    await venue.say("account_positions", position_frame())
+
+    events = await next_events(feed, 3)
+
+    assert [type(event) for event in events] == [Disconnected, Reconnected, PositionUpdate]
+    assert events[-1].position.quantity == 0
+
+
+async def test_equity_margin_and_cash_come_in_one_message(venue, feed) -> None:
+    await venue.say("account_info", INFO)
+
+    margin, balance = await next_events(feed, 2)
+
+    assert isinstance(margin, MarginUpdate)
+    assert isinstance(balance, BalanceUpdate)
+    told = margin.margin
+    assert (told.equity, told.available, told.initial, told.maintenance, told.active) == (
+        Decimal("1010.5"), Decimal(900), Decimal(110), Decimal(55), True,
+    )  # fmt: skip
+    assert (balance.balance.asset, balance.balance.total, balance.balance.available) == (
+        "USDC", Decimal(1000), Decimal(880),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"channel": "account_info", "data": {"ae": "1"}},
+        {"channel": "account_positions", "data": {"s": "ETH"}},
+        position_frame(("ETH", "sideways", "1")),
+    ],
+)
+async def test_what_is_new_about_positions_or_money_does_not_end_the_fills(venue, feed, strange) -> None:
+    await venue.say("account_trades", strange, trade_frame())
+
+    (fill,) = await next_events(feed, 1)
+
+    assert isinstance(fill, FillUpdate)
+    assert feed.health().reconnects == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "cause"),
+    [
+        ("normal", FillCause.TRADE),
+        ("market_liquidation", FillCause.LIQUIDATION),
+        ("backstop_liquidation", FillCause.BACKSTOP),
+        ("adl_liquidation", FillCause.ADL),
+        ("settlement", FillCause.SETTLEMENT),
+    ],
+)
+async def test_a_fill_carries_its_cause(venue, feed, word, cause) -> None:
+    frame = trade_frame()
+    frame["data"][0]["tc"] = word
+    await venue.say("account_trades", frame)
+
+    (fill,) = await next_events(feed, 1)
+
+    assert fill.fill.cause is cause
+
+
+async def test_each_channel_has_its_own_last_word(venue, feed) -> None:
+    assert set(feed.health().last_heard) == {"book", "prices"}
+    await venue.say("account_info", INFO)
+    await next_events(feed, 2)
+    assert set(feed.health().last_heard) == {"book", "prices", "account_info"}
