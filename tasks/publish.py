@@ -127,6 +127,7 @@ async def publish(desk: Desk, course: Course, *, net_peak_usd: Decimal = ZERO) -
         "positions": {name: str(q) for name, q in desk.positions.items()},
         "lastDecision": course.last_decision,
         "netPeakUsd": str(net_peak_usd),
+        "maxNetExposure": str(totals.max_net_exposure_usd),
     })  # fmt: skip
 
 
