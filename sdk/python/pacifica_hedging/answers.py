@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel, to_snake
 
 T = TypeVar("T")
@@ -99,6 +99,8 @@ class Order(Answer):
     filled_quantity: Decimal | None = None
     fees: Decimal | None = None
     client_order_id: str | None = None
+    venue_order_id: str | None = None
+    attempts: int | None = None
     created_at: datetime | None = None
 
 
@@ -113,6 +115,7 @@ class OrderPair(Answer):
     """A hedged pair: volume in USD counts once, price is the mean of both averages, slippage a fraction of volume."""
 
     id: str
+    sequence: int | None = None
     order_pair: Legs
     status: str
     volume: Decimal
@@ -129,12 +132,16 @@ class Session(Answer):
 
     id: str
     status: str
+    status_reason: str | None = None
+    environment: str | None = None
     name: str | None = None
     accounts: list[str] | None = None
     strategy: dict[str, Any] | None = None
     volume_target: Decimal | None = None
     volume_generated: Decimal | None = None
     final_volume: Decimal | None = None
+    duration: int | None = None
+    created_at: datetime | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
     paused_at: datetime | None = None
@@ -147,17 +154,26 @@ class Session(Answer):
 
 
 class AccountRisk(Answer):
-    """One account's part in the risk; what could not be read is None."""
+    """One account's part in the risk, as its venue says it at `as_of`; None is unknown, and `reason` says why."""
 
     account_id: str
+    venue: str | None = None
+    position_size: Decimal | None = None
+    unrealized_pnl: Decimal | None = None
+    margin_ratio: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    liquidation_distance: Decimal | None = None
+    risk_level: str | None = None
+    as_of: datetime | None = None
+    reason: str | None = None
 
 
 class PortfolioRisk(Answer):
-    """The session's risk as a whole; max_drawdown and var95 are fractions."""
+    """The session's risk as a whole; max_drawdown and var95 are fractions, None while there is too little to tell."""
 
     total_pnl: Decimal | None = None
     max_drawdown: Decimal | None = None
-    var95: Decimal | None = None
+    var95: Annotated[Decimal | None, Field(alias="var95")] = None
 
 
 class RiskStatus(Answer):
@@ -171,48 +187,115 @@ class RiskStatus(Answer):
 
 
 class Fill(Answer):
-    """One execution at a venue."""
+    """One execution at a venue: price and fee in USD, quantity in base units."""
 
+    trade_id: str
     venue: str
     account_id: str
+    symbol: str
     side: str
     quantity: Decimal
     price: Decimal
+    notional: Decimal | None = None
+    fee: Decimal | None = None
+    liquidity: str | None = None
+    client_order_id: str | None = None
+    venue_order_id: str | None = None
+    venue_time: datetime
+    received_time: datetime | None = None
 
 
 class Event(Answer):
-    """One entry of a session's progress, as the record has it."""
+    """One entry of a session's progress, as the record has it; money in `data` is text."""
 
     sequence: int
+    timestamp: datetime
     channel: str
     type: str
+    data: dict[str, Any]
 
 
 class Ticket(Answer):
-    """A short-lived, single-use admission to the live stream."""
+    """A short-lived, single-use admission to the live stream; None where a first answer that was lost had it."""
 
-    ticket: str
+    ticket: str | None
     expires_at: datetime
 
 
 class Account(Answer):
-    """One account known to the service."""
+    """One account known to the service; what its venue says of it where one account was asked for.
+
+    None is unknown, never zero; `reason` says why.
+    """
 
     id: str
     venue: str
+    owner: str | None = None
+    environment: str | None = None
+    held_by: str | None = None
+    status: str | None = None
+    equity: Decimal | None = None
+    available_margin: Decimal | None = None
+    margin_ratio: Decimal | None = None
+    positions: list[dict[str, Any]] | None = None
+    as_of: datetime | None = None
+    reason: str | None = None
+
+
+class VenueInfo(Answer):
+    """One venue: whether it is open, and what this system can do there."""
+
+    venue: str
+    system_status: str | None = None
+    reason: str | None = None
+    capabilities: list[dict[str, Any]] = []
+
+
+class Market(Answer):
+    """One market of one venue."""
+
+    venue: str
+    symbol: str
+    tick_size: Decimal
+    lot_size: Decimal
+    min_notional: Decimal | None = None
+
+
+class Markets(Answer):
+    """Markets of venues that answered; `unread` names the others and why."""
+
+    markets: list[Market]
+    unread: list[dict[str, Any]] = []
+    as_of: datetime | None = None
+
+
+class Estimate(Answer):
+    """What to expect of a session, as quantiles p10, p50 and p90; nothing was created."""
+
+    volume: dict[str, Decimal]
+    pairs: dict[str, Decimal]
+    fees: dict[str, Decimal]
+    cost: dict[str, Decimal] | None = None
+    warnings: list[str] = []
+
+
+class Flattened(Answer):
+    """Every session that was told to get flat; `pending` while not all are."""
+
+    sessions: list[Session]
+    pending: bool = False
 
 
 class ApiKey(Answer):
-    """One API key; `key` is its text, shown once when it is made."""
+    """One API key; `api_key` is its text, told once when it is made."""
 
     id: str
     name: str
     scopes: list[str]
-    key: str | None = None
-
-
-class Document(Answer):
-    """An answer without a fixed form here: read it by the names of the wire."""
+    created_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+    api_key: str | None = None
 
 
 class Page(Answer, Generic[T]):

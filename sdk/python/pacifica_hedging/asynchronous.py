@@ -94,11 +94,11 @@ class AsyncHedgingClient:
         """Close the session's positions now and end it; waits up to wait_s."""
         return await self._do(calls.act(session_id, "flatten", wait_s=wait_s))
 
-    async def flatten_all(self, *, wait_s: int | None = None) -> answers.Document:
+    async def flatten_all(self, *, wait_s: int | None = None) -> answers.Flattened:
         """Close the positions of every active or paused session."""
         return await self._do(calls.flatten_all(wait_s))
 
-    async def estimate(self, request: Body) -> answers.Document:
+    async def estimate(self, request: Body) -> answers.Estimate:
         """Say what a session would probably cost and take, from the books of now; creates nothing."""
         return await self._do(calls.estimate(request))
 
@@ -141,7 +141,7 @@ class AsyncHedgingClient:
 
     async def iter_fills(self, session_id: str, *, page_size: int = PAGE) -> AsyncIterator[answers.Fill]:
         """Give every execution once, page by page."""
-        pages = Pages[answers.Fill](lambda fill: str(fill.get("id", fill)))
+        pages = Pages[answers.Fill](lambda f: f"{f.venue} {f.account_id} {f.trade_id}")
         while not pages.is_done:
             for fill in pages.news(await self._do(calls.list_fills(session_id, page_size, pages.offset))):
                 yield fill
@@ -181,12 +181,12 @@ class AsyncHedgingClient:
         """Return one account with its health as its venue tells it now; None stands for what could not be read."""
         return await self._do(calls.account(account_id))
 
-    async def venues(self) -> list[answers.Document]:
+    async def venues(self) -> list[answers.VenueInfo]:
         """Return the venues: what each can do, and whether it is open."""
         return await self._do(calls.venues())
 
-    async def markets(self, *, symbol: str | None = None) -> list[answers.Document]:
-        """Return the markets of all venues, or those of one symbol."""
+    async def markets(self, *, symbol: str | None = None) -> answers.Markets:
+        """Return the markets of all venues, or those of one symbol; `unread` names venues that are missing."""
         return await self._do(calls.markets(symbol))
 
     async def create_ticket(self) -> answers.Ticket:
@@ -198,7 +198,7 @@ class AsyncHedgingClient:
         return await self._do(calls.keys())
 
     async def create_key(self, name: str, scopes: Sequence[str]) -> answers.ApiKey:
-        """Make an API key; its text is in `key`, now and never again."""
+        """Make an API key; its text is in `api_key`, now and never again."""
         return await self._do(calls.create_key(name, scopes))
 
     async def revoke_key(self, key_id: str) -> answers.ApiKey:

@@ -88,11 +88,11 @@ class HedgingClient:
         """Close the session's positions now and end it; waits up to wait_s."""
         return self._do(calls.act(session_id, "flatten", wait_s=wait_s))
 
-    def flatten_all(self, *, wait_s: int | None = None) -> answers.Document:
+    def flatten_all(self, *, wait_s: int | None = None) -> answers.Flattened:
         """Close the positions of every active or paused session."""
         return self._do(calls.flatten_all(wait_s))
 
-    def estimate(self, request: Body) -> answers.Document:
+    def estimate(self, request: Body) -> answers.Estimate:
         """Say what a session would probably cost and take, from the books of now; creates nothing."""
         return self._do(calls.estimate(request))
 
@@ -132,7 +132,7 @@ class HedgingClient:
 
     def iter_fills(self, session_id: str, *, page_size: int = PAGE) -> Iterator[answers.Fill]:
         """Give every execution once, page by page."""
-        pages = Pages[answers.Fill](lambda fill: str(fill.get("id", fill)))
+        pages = Pages[answers.Fill](lambda f: f"{f.venue} {f.account_id} {f.trade_id}")
         while not pages.is_done:
             yield from pages.news(self._do(calls.list_fills(session_id, page_size, pages.offset)))
 
@@ -168,12 +168,12 @@ class HedgingClient:
         """Return one account with its health as its venue tells it now; None stands for what could not be read."""
         return self._do(calls.account(account_id))
 
-    def venues(self) -> list[answers.Document]:
+    def venues(self) -> list[answers.VenueInfo]:
         """Return the venues: what each can do, and whether it is open."""
         return self._do(calls.venues())
 
-    def markets(self, *, symbol: str | None = None) -> list[answers.Document]:
-        """Return the markets of all venues, or those of one symbol."""
+    def markets(self, *, symbol: str | None = None) -> answers.Markets:
+        """Return the markets of all venues, or those of one symbol; `unread` names venues that are missing."""
         return self._do(calls.markets(symbol))
 
     def create_ticket(self) -> answers.Ticket:
@@ -185,7 +185,7 @@ class HedgingClient:
         return self._do(calls.keys())
 
     def create_key(self, name: str, scopes: Sequence[str]) -> answers.ApiKey:
-        """Make an API key; its text is in `key`, now and never again."""
+        """Make an API key; its text is in `api_key`, now and never again."""
         return self._do(calls.create_key(name, scopes))
 
     def revoke_key(self, key_id: str) -> answers.ApiKey:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 A = TypeVar("A", bound=answers.Answer)
 
 API = "/api/v1/hedging"
-SESSION_ACTIONS = ("start", "pause", "resume", "stop", "flatten")
+_BESIDE = ("pending", "apiKey")  # said beside a thing, and kept with it here
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,9 @@ def act(session_id: str, verb: str, *, wait_s: int | None = None) -> Call[answer
     return post(path, one(answers.Session, "session"), wait_s=wait_s or 30, wait=wait_s)
 
 
-def flatten_all(wait_s: int | None) -> Call[answers.Document]:
+def flatten_all(wait_s: int | None) -> Call[answers.Flattened]:
     """POST /flatten."""
-    return post("/flatten", whole(answers.Document), wait_s=wait_s or 120, wait=wait_s)
+    return post("/flatten", whole(answers.Flattened), wait_s=wait_s or 120, wait=wait_s)
 
 
 def list_orders(
@@ -128,9 +128,9 @@ def acknowledge_breach(session_id: str, breach_id: str, action: str, comment: st
     return post(path, one(answers.Breach, "breach"), body)
 
 
-def estimate(request: Body) -> Call[answers.Document]:
+def estimate(request: Body) -> Call[answers.Estimate]:
     """POST /sessions/estimate."""
-    return post("/sessions/estimate", one(answers.Document, "estimate"), request, wait_s=30)
+    return post("/sessions/estimate", one(answers.Estimate, "estimate"), request, wait_s=30)
 
 
 def accounts() -> Call[list[answers.Account]]:
@@ -143,14 +143,14 @@ def account(account_id: str) -> Call[answers.Account]:
     return get(f"/accounts/{quote(account_id, safe='')}", one(answers.Account, "account"))
 
 
-def venues() -> Call[list[answers.Document]]:
+def venues() -> Call[list[answers.VenueInfo]]:
     """GET /venues."""
-    return get("/venues", many(answers.Document, "venues"))
+    return get("/venues", many(answers.VenueInfo, "venues"))
 
 
-def markets(symbol: str | None) -> Call[list[answers.Document]]:
+def markets(symbol: str | None) -> Call[answers.Markets]:
     """GET /markets."""
-    return get("/markets", many(answers.Document, "markets"), symbol=symbol)
+    return get("/markets", whole(answers.Markets), symbol=symbol)
 
 
 def create_ticket() -> Call[answers.Ticket]:
@@ -169,8 +169,8 @@ def create_key(name: str, scopes: Sequence[str]) -> Call[answers.ApiKey]:
 
 
 def revoke_key(key_id: str) -> Call[answers.ApiKey]:
-    """POST /keys/{id}/revoke."""
-    return post(f"/keys/{quote(key_id, safe='')}/revoke", one(answers.ApiKey, "key"))
+    """DELETE /keys/{id}."""
+    return Call("DELETE", f"{API}/keys/{quote(key_id, safe='')}", one(answers.ApiKey, "key"), {})
 
 
 def one(kind: type[A], name: str) -> Callable[[str], A]:
@@ -181,7 +181,7 @@ def one(kind: type[A], name: str) -> Callable[[str], A]:
         inner = document.get(name)
         if not isinstance(inner, dict):
             return _made(kind, document)
-        beside = {key: document[key] for key in ("pending",) if key in document}
+        beside = {key: document[key] for key in _BESIDE if key in document}
         return _made(kind, {**beside, **inner})
 
     return read
