@@ -113,6 +113,12 @@ def is_absent(answer: Answer) -> bool:
     return problem.code == NOT_FOUND or bool(_GONE_TEXT.search(problem.message))
 
 
+def is_expired(answer: Answer) -> bool:
+    """Tell whether a request was refused because it came too late by the venue's clock."""
+    refused = refusal(answer)
+    return refused is not None and refused.code == REQUEST_EXPIRED
+
+
 def place_outcome(answer: Answer, intent: OrderIntent, client_id: int, facts: parse.Facts) -> PlaceOutcome:
     """Say what the answer to a new order proves. Accepted needs an order in it that is ours."""
     if answer.status == 200:

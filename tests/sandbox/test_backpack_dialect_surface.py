@@ -8,6 +8,7 @@ import pytest
 from backpack_twin import SOL, START_MS, Bench
 
 from sandbox.dialects.backpack_context import BackpackSwitches
+from sandbox.liquidation import Tier
 from sandbox.model import VenueMode
 
 MINUTE_MS = 60_000
@@ -185,3 +186,40 @@ async def test_a_stream_that_is_not_there_is_an_error_frame(name: str) -> None:
         await socket.subscribe(name)
         (frame,) = await socket.waiting()
     assert frame["error"]["code"] == 4006
+
+
+@pytest.mark.parametrize(
+    ("tier", "kind", "fill_type", "origin"),
+    [
+        (Tier.BOOK, "LiquidatePositionOnBook", "BookLiquidation", "LIQUIDATION_AUTOCLOSE"),
+        (Tier.BACKSTOP, "LiquidatePositionOnBackstop", "Backstop", "BACKSTOP_LIQUIDITY_PROVIDER"),
+        (Tier.ADL, "LiquidatePositionOnAdl", "Adl", "ADL_AUTOCLOSE"),
+    ],
+)
+async def test_a_forced_execution_says_which_it_was(tier: Tier, kind: str, fill_type: str, origin: str) -> None:
+    bench = Bench()
+    await bench.trade("4")
+    await bench.stranger_with_money().rest("Bid", "4", "149")
+    async with bench.socket() as socket:
+        await socket.subscribe("account.orderUpdate", client=bench.alice)
+        bench.exchange.force_liquidation(bench.alice.public_key, tier)
+        told = [frame["data"] for frame in await socket.waiting() if frame["data"]["e"] == "orderFill"]
+    rows = (await bench.alice.get("/wapi/v1/history/fills", fillType=fill_type)).json()
+    assert {row["systemOrderType"] for row in rows} == {kind}
+    assert {(frame["O"], frame["S"]) for frame in told} == {(origin, "Ask")}
+    assert {frame["t"] for frame in told} == {row["tradeId"] for row in rows}
+    assert all(row["clientId"] is None for row in rows)
+    everything = (await bench.alice.get("/wapi/v1/history/fills")).json()
+    assert len(everything) == len(rows) + 1, "without a fillType all executions are listed"
+
+
+async def test_only_forced_book_orders_are_on_the_liquidation_stream() -> None:
+    bench = Bench()
+    await bench.trade("4")
+    await bench.stranger_with_money().rest("Bid", "4", "149")
+    async with bench.socket() as socket:
+        await socket.subscribe("liquidation")
+        bench.exchange.force_liquidation(bench.alice.public_key, Tier.BOOK)
+        bench.exchange.force_liquidation(bench.alice.public_key, Tier.BACKSTOP)
+        told = [frame["data"] for frame in await socket.waiting()]
+    assert {(frame["s"], frame["S"], frame["p"]) for frame in told} == {(SOL, "Ask", "149.00")}
