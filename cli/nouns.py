@@ -13,6 +13,9 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 # Noun: its module and what help says of it.
 NOUNS = {
     "session": ("cli.session", "Create, start, watch and steer hedging sessions."),
+    "account": ("cli.account", "Accounts at the venues, and their sealed keys."),
+    "key": ("cli.key", "Keys of the HTTP API."),
+    "results": ("cli.results", "Ask the results with SQL."),
 }
 
 

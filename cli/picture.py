@@ -88,7 +88,7 @@ def render(picture: Picture, now: datetime) -> RenderableType:
     table.add_row("progress", _progress(session, now))
     peak = f"  {picture.peaks[-1]:,.0f} USD at worst in the last pair" if picture.peaks else ""
     table.add_row("net delta", Text(f"{picture.net:+.4f} {base}", style="red" if picture.net else "green"))
-    table.add_row("in flight", Text(sparkline(list(picture.peaks)), style="magenta") + Text(peak, style="dim"))
+    table.add_row("unhedged", Text(sparkline(list(picture.peaks)), style="magenta") + Text(peak, style="dim"))
     for name, quantity in picture.positions.items():
         table.add_row(name, _position(quantity, _limit(session), base))
     table.add_row("pairs", f"{totals.pairs_filled} filled, {totals.pairs_unwound} unwound")

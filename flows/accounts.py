@@ -1,4 +1,4 @@
-"""The operator's accounts: who they are, and their keys as environment variables or well-known sandbox keys.
+"""The operator's accounts: who they are, and their keys: sealed, as environment variables, or well-known sandbox keys.
 
 Keys are read here and handed to the connectors; they are never parameters of a flow, rows of a table or log lines.
 """
@@ -10,20 +10,19 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Literal
 
 import base58
-import yaml
 from nacl.signing import SigningKey
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import SecretStr
 
 from connectors.registry import ENDPOINTS, sandbox_endpoints
 from connectors.settings import BackpackKeys, Endpoints, Environment, Keys, PacificaKeys, ParadexKeys
 from core.account import AccountRef
 from core.errors import ConfigurationError, InsufficientAccounts
 from core.instrument import Venue
+from flows.roster import Listed, listed
 from store.home import Home
+from store.keystore import PASSPHRASE_FILE_VARIABLE, PASSPHRASE_VARIABLE, Keystore, Label, passphrase_from
 
 _STARK_ORDER = 0x800000000000010FFFFFFFFFFFFFFFFB781126DCAE7B2321E66A241ADC64D2F
 _SANDBOX = {"account1": Venue.PACIFICA, "account2": Venue.PARADEX, "account3": Venue.BACKPACK}
@@ -51,42 +50,58 @@ class Account:
                 return {"publicKey": key}
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    id: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
-    venue: Venue
-    environment: Literal[Environment.TESTNET, Environment.PRODUCTION]
-    owner: str
-    account: str
-    agent_wallet: str | None = None
-    binary_version: Annotated[int, Field(ge=0, le=9)] | None = None  # public stream in binary frames: Paradex only
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    accounts: list[_Entry]
-
-
 def accounts_for(environment: Environment, home: Home, environ: Mapping[str, str]) -> dict[str, Account]:
-    """Return the accounts of an environment by id; raise ConfigurationError that says everything that is missing."""
+    """Return the accounts of an environment by id; raise ConfigurationError that says everything that is missing.
+
+    A secret comes from the keystore; where that has none for the account, from its environment variable.
+    """
     if environment is Environment.SANDBOX:
         return {a.ref.account_id: a for a in sandbox_accounts(home.port_base)}
-    entries = [e for e in _read(home.path / "accounts.yaml", environment) if e.environment is environment]
-    missing = [_variable(e) for e in entries if not environ.get(_variable(e))]
+    entries = [e for e in listed(home.path) if e.environment is environment]
+    for entry in entries:
+        entry.check()
+    _refuse_doubles(entries)
+    secrets = _secrets(entries, home, environ)
+    missing = [e.variable for e in entries if e.id not in secrets]
     if not entries or missing:
         raise ConfigurationError(_what_is_missing(environment, home, entries, missing), field="accounts")
-    _refuse_doubles(entries)
-    return {e.id: _account(e, SecretStr(environ[_variable(e)])) for e in entries}
+    return {e.id: account_of(e, secrets[e.id]) for e in entries}
 
 
-def _refuse_doubles(entries: Sequence[_Entry]) -> None:
+def label_of(entry: Listed) -> Label:
+    """Return the label under which the keystore holds an account's secret."""
+    return Label(entry.environment.value, entry.venue.value, entry.id)
+
+
+def _secrets(entries: Sequence[Listed], home: Home, environ: Mapping[str, str]) -> dict[str, SecretStr]:
+    """Raises WrongPassphrase, KeystoreDamaged, and ConfigurationError when a sealed key has no passphrase."""
+    keystore = Keystore(home.path)
+    sealed, found = set(keystore.labels()), {}
+    passphrase = passphrase_from(environ) if any(label_of(e) in sealed for e in entries) else None
+    for entry in entries:
+        if label_of(entry) in sealed:
+            if passphrase is None:
+                raise ConfigurationError(
+                    f"the key of account {entry.id} is sealed and no passphrase was given; set {PASSPHRASE_VARIABLE} "
+                    f"or {PASSPHRASE_FILE_VARIABLE} for the process that executes sessions",
+                    field="passphrase",
+                )
+            secret = keystore.get(label_of(entry), passphrase)
+        else:
+            secret = SecretStr(environ[entry.variable]) if environ.get(entry.variable) else None
+        if secret is not None:
+            found[entry.id] = secret
+    return found
+
+
+def _refuse_doubles(entries: Sequence[Listed]) -> None:
     """Two entries may share neither a key's variable nor a venue's account: one would stand in for the other."""
-    variables = Counter(_variable(e) for e in entries)
+    variables = Counter(e.variable for e in entries)
     addresses = Counter((e.venue, e.account) for e in entries)
     for entry in entries:
-        if variables[_variable(entry)] > 1:
+        if variables[entry.variable] > 1:
             raise ConfigurationError(
-                f"several accounts would take their key from {_variable(entry)}; give account {entry.id} another id",
+                f"several accounts would take their key from {entry.variable}; give account {entry.id} another id",
                 field="accounts",
             )
         if addresses[entry.venue, entry.account] > 1:
@@ -136,7 +151,9 @@ def _sandbox_keys(account_id: str, venue: Venue) -> Keys:
             return BackpackKeys(api_key=base64.b64encode(public).decode(), api_secret=SecretStr(secret))
 
 
-def _account(entry: _Entry, secret: SecretStr) -> Account:
+def account_of(entry: Listed, secret: SecretStr) -> Account:
+    """Return a listed account with its key; raises ConfigurationError for what its venue does not have."""
+    entry.check()
     keys: Keys
     match entry.venue:
         case Venue.PACIFICA:
@@ -145,47 +162,21 @@ def _account(entry: _Entry, secret: SecretStr) -> Account:
             keys = ParadexKeys(account=entry.account, private_key=secret)
         case Venue.BACKPACK:
             keys = BackpackKeys(api_key=entry.account, api_secret=secret)
-    endpoints = ENDPOINTS.get((entry.environment, entry.venue))
-    if endpoints is None:
-        raise ConfigurationError(
-            f"{entry.venue} has no {entry.environment}; take account {entry.id} out of accounts.yaml"
-        )
+    endpoints = ENDPOINTS[entry.environment, entry.venue]
     if entry.binary_version is not None:
-        if entry.venue is not Venue.PARADEX:
-            raise ConfigurationError(
-                f"{entry.venue} has no binary stream; take binary_version out of account {entry.id} in accounts.yaml",
-                field="accounts",
-            )
         endpoints = replace(endpoints, binary_version=entry.binary_version)
     return Account(AccountRef(entry.id, entry.venue, entry.owner), entry.environment, keys, endpoints)
 
 
-def _read(path: Path, environment: Environment) -> list[_Entry]:
-    try:
-        return _File.model_validate(yaml.safe_load(path.read_text())).accounts
-    except FileNotFoundError:
-        return []
-    except (yaml.YAMLError, ValidationError) as error:
-        where = _first_problem(error) if isinstance(error, ValidationError) else "not YAML"
-        raise ConfigurationError(f"{path.name} cannot be read for {environment}: {where}", field="accounts") from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    """The first field that is wrong and why; never what stands there, it may be a key in the wrong place."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
-
-
-def _variable(entry: _Entry) -> str:
-    return f"HEDGE_KEY_{entry.environment.upper()}_{entry.id.upper().replace('-', '_')}"
-
-
-def _what_is_missing(environment: Environment, home: Home, entries: Sequence[_Entry], missing: Sequence[str]) -> str:
+def _what_is_missing(environment: Environment, home: Home, entries: Sequence[Listed], missing: Sequence[str]) -> str:
     path = home.path / "accounts.yaml"
     if not entries:
         return (
             f"no {environment} accounts are known: write {path} with a list `accounts`, each with id, venue, "
             f"environment: {environment}, owner and account (the public address or API key), and put each secret "
-            f"into the environment variable HEDGE_KEY_{environment.upper()}_<ID>"
+            f"into the environment variable HEDGE_KEY_{environment.upper()}_<ID>, or let `hedge account add` do both"
         )
-    return f"the {environment} deployment needs keys: set {', '.join(missing)} (accounts are listed in {path})"
+    return (
+        f"the {environment} deployment needs keys: set {', '.join(missing)} (accounts are listed in {path}), "
+        "or seal them with `hedge account add`"
+    )
