@@ -36,6 +36,7 @@ from connectors.paradex.wire import (
     shaped,
     violation,
 )
+from connectors.paradex.wire_account import BustRow
 from connectors.settings import Endpoints, Outside, ParadexKeys, Timeouts
 from connectors.surface import VenueDesk, VenueMarketData, VenueRecords, VenueTape
 from connectors.venue import Accepted, CancelOutcome, NotFound, NotSent, PlaceOutcome, VenueFeed
@@ -88,6 +89,7 @@ class ParadexClient:
             sides=self._sides,
             learn_sides=self._learn_sides,
             read_mark=self.mark,
+            read_busts=self._busts,
             executions=self._executions,
         )
         self.feed: VenueFeed = ParadexFeed(needs, endpoints, outside, timeouts)
@@ -318,6 +320,14 @@ class ParadexClient:
         for raw in await self._rest.results("/v1/orders", "open orders"):
             row = shaped(OrderRow, raw, "open order")
             self._sides.remember(parse.side_of(row.side), row.id, row.client_id)
+
+    async def _busts(self, since: datetime) -> Sequence[BustRow]:
+        """Read the notices of undone trades since a time, oldest first."""
+        params = {"start_at": str(build.millis(since))}
+        rows = [
+            shaped(BustRow, raw, "tradebust") for raw in await self._rest.all_pages("/v1/tradebusts", "busts", params)
+        ]
+        return sorted((row for row in rows if parse.moment(row.created_at) >= since), key=lambda row: row.created_at)
 
     # --- state ---------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ tradebusts. Private channels send changes only, without a first picture: whoever
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.paradex import build, parse, parse_account, sbe
@@ -32,6 +33,9 @@ from core.instrument import Venue
 
 log = logging.getLogger(__name__)
 
+BUSTS_KEPT = 1000
+OVERLAP = timedelta(seconds=60)  # how far before a loss the undone trades are read again
+
 
 class PrivateStream:
     """Orders, fills, positions, money and undone trades of one account (see StreamHandler)."""
@@ -42,6 +46,9 @@ class PrivateStream:
         self._tokens = needs.tokens
         self._sides = needs.sides
         self._executions = needs.executions
+        self._read_busts = needs.read_busts
+        self._lost_at: datetime | None = None
+        self._busted: deque[str] = deque(maxlen=BUSTS_KEPT)
         self._outside = outside
         self._events = events
         self._calls: Calls | None = None
@@ -57,7 +64,11 @@ class PrivateStream:
         }
 
     async def opened(self, send: Send) -> None:
-        """Authenticate (once more with a new token when the first is refused), then subscribe."""
+        """Authenticate (once more with a new token when the first is refused), then subscribe.
+
+        After a loss the trades undone meanwhile are read, for nobody tells of them a second time; a connection on
+        which that fails does not count as open.
+        """
         self._calls = Calls(send)
         token = await self._tokens.current()
         try:
@@ -66,6 +77,10 @@ class PrivateStream:
             token = await self._tokens.renewed(token)
             await self._calls.call("auth", {"bearer": token})
         await self._calls.subscribe(*build.PRIVATE_CHANNELS)
+        if self._lost_at is not None:
+            for row in await self._read_busts(self._lost_at - OVERLAP):
+                self._tell_bust(row)
+            self._lost_at = None
 
     def received(self, frame: str | bytes) -> None:
         """Turn a notification into an event.
@@ -89,7 +104,9 @@ class PrivateStream:
             reader(message.params.data)
 
     def lost(self) -> None:
-        """End calls that nobody will answer."""
+        """End calls that nobody will answer, and note since when nothing was told."""
+        if self._lost_at is None:
+            self._lost_at = self._outside.clock()
         if self._calls is not None:
             self._calls.give_up()
             self._calls = None
@@ -129,8 +146,13 @@ class PrivateStream:
         self._events.put(FundingUpdate(parse.funding_payment(row, self._account_id, symbol, self._outside.clock())))
 
     def _bust(self, content: dict[str, Any]) -> None:
-        """Say which fill was undone. The notice has no market: a fill never seen here leaves the symbol empty."""
-        row = shaped(BustRow, content, "tradebust event")
+        self._tell_bust(shaped(BustRow, content, "tradebust event"))
+
+    def _tell_bust(self, row: BustRow) -> None:
+        """Say once which fill was undone. The notice has no market: a fill never seen here leaves the symbol empty."""
+        if row.busted_fill_id in self._busted:
+            return
+        self._busted.append(row.busted_fill_id)
         known = self._executions.of(row.busted_fill_id)
         if known is None:
             log.error("venue=paradex fill=%s was undone and is not known here: read positions", row.busted_fill_id)

@@ -8,6 +8,7 @@ import json
 import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,7 @@ from connectors.paradex.feed import FeedNeeds, ParadexFeed
 from connectors.paradex.own_sides import OwnSides
 from connectors.paradex.tokens import TokenKeeper
 from connectors.paradex.wire import SummaryRow, shaped
+from connectors.paradex.wire_account import BustRow
 from connectors.settings import Endpoints, Outside, Timeouts
 from connectors.venue import (
     BalanceUpdate,
@@ -119,9 +121,10 @@ def _levels() -> list[dict[str, str]]:
 
 
 class Rest:
-    """The client's part: numbered tokens, resting orders (counted), and a mark of 2950."""
+    """The client's part: numbered tokens, resting orders (counted), a mark of 2950, and undone trades."""
 
     def __init__(self) -> None:
+        self.undone: list[BustRow] = []
         self.made = 0
         self.learned = 0
 
@@ -131,6 +134,9 @@ class Rest:
 
     async def learn(self) -> None:
         self.learned += 1
+
+    async def busts(self, since: datetime) -> list[BustRow]:
+        return self.undone
 
     async def mark(self, symbol: str) -> Mark:
         row = shaped(SummaryRow, summary_row(mark_price="2950"), "summary")
@@ -160,7 +166,7 @@ def sides() -> OwnSides:
 @pytest.fixture
 async def feed(venue: SocketVenue, rest: Rest, sides: OwnSides, real_outside: Outside) -> AsyncIterator[ParadexFeed]:
     keeper = TokenKeeper(rest.fetch, real_outside)
-    needs = FeedNeeds("par-1", listing, keeper, sides, rest.learn, rest.mark)
+    needs = FeedNeeds("par-1", listing, keeper, sides, rest.learn, rest.mark, rest.busts)
     opened = ParadexFeed(needs, Endpoints("http://127.0.0.1", venue.url), real_outside, TIMEOUTS)
     yield opened
     await opened.aclose()
@@ -269,7 +275,7 @@ async def test_a_repair_whose_calls_are_never_answered_renews_the_connection(
     await _until(lambda: feed.book("ETH/USD") is None and feed.health().gaps == 1)
     await _until(lambda: not feed.health().public_up)
     venue.half_open = False
-    await _until(lambda: feed.book("ETH/USD") is not None)
+    await _until(lambda: feed.book("ETH/USD") is not None and feed.health().public_up)
 
     health = feed.health()
     assert (health.gaps, health.public_up, health.private_up) == (1, True, True)
@@ -345,6 +351,28 @@ async def test_an_undone_trade_is_named_as_its_fill_was_told(feed: ParadexFeed, 
     assert told.fill.cause is FillCause.LIQUIDATION
     assert isinstance(busted, TradeBusted)
     assert (busted.symbol, busted.trade_id) == ("ETH/USD", told.fill.trade_id)
+
+
+async def test_a_trade_undone_while_the_stream_was_lost_is_told_once(
+    feed: ParadexFeed, venue: SocketVenue, rest: Rest
+) -> None:
+    await feed.start(["ETH/USD"])
+    await venue.push("fills.ALL", fill_row(id="77"))
+    await _events(feed, 1)
+    notice = {"busted_fill_id": "77", "created_at": NOW_MS}
+    rest.undone = [shaped(BustRow, notice, "tradebust")]
+    await venue.live["tradebusts"].close()
+
+    lost, busted, back = await _events(feed, 3)
+    await venue.push("tradebusts", {"account": "0x1", **notice})
+    await venue.push("orders.ALL", order_row(status="OPEN"))
+    (after,) = await _events(feed, 1)
+
+    assert isinstance(lost, Disconnected)
+    assert isinstance(busted, TradeBusted)
+    assert (busted.symbol, busted.trade_id) == ("ETH/USD", "77")
+    assert isinstance(back, Reconnected)
+    assert isinstance(after, OrderUpdate)
 
 
 async def test_an_undone_trade_nobody_saw_is_told_all_the_same(feed: ParadexFeed, venue: SocketVenue) -> None:
