@@ -87,6 +87,8 @@ class Journal:
     record_intents = Operation(orders.record_intents)
     record_order = Operation(orders.record_order)
     record_fills = Operation(fills.record_fills)
+    claim_fills = Operation(fills.claim_fills)
+    bust_fill = Operation(fills.bust_fill)
 
     record_funding = Operation(facts.record_funding)
     record_positions = Operation(facts.record_positions)

@@ -194,8 +194,8 @@ class Reads:
         return tuple(own_order_of(order) for order in self._all(here, order_of))
 
     def fills_of_session(self, session_id: str) -> list[Fill]:
-        """Return a session's fills by the venues' time."""
-        return self._all(_by_time(FILLS.c.session_id == session_id), fill_of)
+        """Return a session's fills by the venues' time, without those that a venue undid."""
+        return self._all(_by_time(FILLS.c.session_id == session_id, FILLS.c.busted_at.is_(None)), fill_of)
 
     def fills_page(
         self, session_id: str, *, limit: int = 100, offset: int = 0, newest_first: bool = False
@@ -211,8 +211,8 @@ class Reads:
         return self._count(select(func.count()).select_from(FILLS).where(FILLS.c.session_id == session_id))
 
     def fills_of_pair(self, pair_id: str) -> list[Fill]:
-        """Return a pair's fills by the venues' time."""
-        return self._all(_by_time(FILLS.c.pair_id == pair_id), fill_of)
+        """Return a pair's fills by the venues' time, without those that a venue undid."""
+        return self._all(_by_time(FILLS.c.pair_id == pair_id, FILLS.c.busted_at.is_(None)), fill_of)
 
     def fills_of_market(self, venue: Venue, symbol: str, since: datetime) -> list[Fill]:
         """Return every fill of the installation on a market from `since` on, of any session or of none."""
@@ -357,7 +357,8 @@ class Reads:
         """Compute a session's sums from its rows, in exact decimals."""
         with self._snapshot() as connection:
             pairs = connection.execute(select(PAIRS).where(PAIRS.c.session_id == session_id)).mappings().all()
-            fills = connection.execute(select(FILLS).where(FILLS.c.session_id == session_id)).mappings().all()
+            counted = (FILLS.c.session_id == session_id, FILLS.c.busted_at.is_(None))
+            fills = connection.execute(select(FILLS).where(*counted)).mappings().all()
             funding = select(FUNDING.c.payment).where(FUNDING.c.session_id == session_id)
             payments = connection.execute(funding).scalars().all()
         return _totals([pair_of(row) for row in pairs], [fill_of(row) for row in fills], sum(payments, ZERO))

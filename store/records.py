@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from core.instrument import Venue
 from core.numbers import ZERO
-from core.order import Order, OrderIntent
+from core.order import Fill, Order, OrderIntent
 from core.pair import PairStatus
 from core.risk import Severity
 
@@ -140,6 +140,16 @@ class NewPair:
     sell_arrival_mid: Decimal | None
     decision: Mapping[str, object]
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BustedFill:
+    """An execution that its venue undid, whose it was, and whether this was not known before."""
+
+    fill: Fill
+    session_id: str | None
+    pair_id: str | None
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)

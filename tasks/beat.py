@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.errors import MarketDataUnavailable, VenueError
-from core.numbers import canonical
+from core.numbers import ZERO, canonical
 from core.risk import AccountRiskFacts, SessionRiskFacts, Severity, assess_session
 from store.records import Command, CommandKind, NewBreach, SessionStatus
 from tasks.course import Course
@@ -18,6 +18,7 @@ from tasks.money import tally
 from tasks.publish import Board, say
 from tasks.risk_gate import exposure
 from tasks.settle import agreeing_positions, book_funding
+from tasks.upsets import take_in
 from tasks.venue_facts import (
     CLOCK_EVERY_S,
     STATUS_EVERY_S,
@@ -47,6 +48,7 @@ class Heart:
         desk, course = self._desk, self._course
         await desk.keep_lease()
         await desk.absorb()
+        await self._take_in()
         await self._obey()
         if self._due("margin", MARGIN_EVERY_S):
             await desk.refresh_margins()
@@ -83,6 +85,25 @@ class Heart:
             "riskLevel": "high" if severity is Severity.CRITICAL else "medium",
             "breach": {"id": breach_id, "category": category, "severity": severity.value, "details": dict(details)},
         })  # fmt: skip
+
+    async def _take_in(self) -> None:
+        """Journal funding that was told, and stand still over what a venue undid or forced."""
+        desk, course = self._desk, self._course
+        news, desk.funding_news = desk.funding_news, []
+        since = course.started_at - timedelta(seconds=1)
+        ours = [p for p in news if p.symbol == desk.symbol and p.paid_at >= since]
+        if ours:
+            desk.payments.extend(await desk.store.journal.record_funding(desk.session_id, ours))
+        for upset in await take_in(desk, course):
+            desk.notices.append(upset.text)
+            self._done_at.pop("positions", None)
+            net = sum(desk.positions.values(), ZERO)
+            held = {f"position of {name}": canonical(q) for name, q in desk.positions.items()}
+            await self.breach(upset.category, Severity.CRITICAL, {**upset.details, "netDelta": canonical(net), **held})
+            if net != 0:
+                course.halted = f"{upset.text}; net {canonical(net)} {desk.symbol} is not hedged"
+            if course.closing is None:
+                await self.pause(course.halted or upset.text)
 
     def _due(self, what: str, every_s: float) -> bool:
         now = self._desk.now()
@@ -160,6 +181,7 @@ class Heart:
         except VenueError as error:
             desk.notices.append(f"positions could not be read ({error})")
             return
+        desk.held.update(found)
         wrong = {n: p for n, p in found.items() if p.quantity != desk.positions[n]}
         if wrong:
             details = {
@@ -198,7 +220,12 @@ class Heart:
         risk = assess_session(
             SessionRiskFacts(
                 accounts=tuple(
-                    AccountRiskFacts(exposure(desk, n), marks[n].mark if n in marks else None, desk.margins.get(n))
+                    AccountRiskFacts(
+                        exposure(desk, n),
+                        marks[n].mark if n in marks else None,
+                        desk.margins.get(n),
+                        self._liquidation(n),
+                    )
                     for n in desk.accounts
                 ),
                 session_pnl=pnl,
@@ -212,6 +239,11 @@ class Heart:
             await self.breach(found.category, found.severity, found.details)
             if found.severity is Severity.CRITICAL and course.closing is None:
                 course.close(f"{found.category}: {', '.join(f'{k} {v}' for k, v in found.details.items())}")
+
+    def _liquidation(self, name: str) -> Decimal | None:
+        """The liquidation price as the venue last said it, if that was about the position we hold now."""
+        held = self._desk.held.get(name)
+        return held.liquidation_price if held is not None and held.quantity == self._desk.positions[name] else None
 
     def _watch_goal(self) -> None:
         desk, course = self._desk, self._course

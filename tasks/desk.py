@@ -14,16 +14,29 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import assert_never
 
 from connectors.settings import Environment, Outside
-from connectors.venue import Disconnected, FillUpdate, OrderUpdate, Reconnected, VenueClient
-from core.account import AccountRef, Margin
+from connectors.venue import (
+    AccountEvent,
+    BalanceUpdate,
+    Disconnected,
+    FillUpdate,
+    FundingUpdate,
+    MarginUpdate,
+    OrderUpdate,
+    PositionUpdate,
+    Reconnected,
+    TradeBusted,
+    VenueClient,
+)
+from core.account import AccountRef, Margin, Position
 from core.errors import LeaseLost, MarketDataUnavailable
 from core.instrument import Market
 from core.market import Book, FundingPayment, FundingRate, Mark
 from core.market_data import SystemStatus
 from core.numbers import ZERO, common_step
-from core.order import Fill, Order, OrderReport, OrderStatus, Reported, apply
+from core.order import Fill, FillCause, Order, OrderReport, OrderStatus, Reported, apply
 from core.risk import RiskLimits
 from core.strategy import SessionGoal, Strategy
 from store import Store, StoreError
@@ -84,6 +97,10 @@ class Desk:
     payments: list[FundingPayment] = field(default_factory=list)
     low_marks: dict[str, Decimal] = field(default_factory=dict)
     capital: Decimal = ZERO
+    forced: list[Fill] = field(default_factory=list)
+    busts: list[TradeBusted] = field(default_factory=list)
+    funding_news: list[FundingPayment] = field(default_factory=list)
+    held: dict[str, Position] = field(default_factory=dict)
     statuses: dict[str, SystemStatus] = field(default_factory=dict)
     day_volumes: dict[str, Decimal] = field(default_factory=dict)
     uncapped: set[str] = field(default_factory=set)
@@ -194,17 +211,37 @@ class Desk:
         fresh: list[Fill] = []
         for name, client in self.clients.items():
             for event in client.feed.drain():
-                match event:
-                    case OrderUpdate(report):
-                        self.note_report(report)
-                    case FillUpdate(fill):
-                        fresh.append(fill)
-                    case Disconnected(channel, _, reason):
-                        self.behind.add(name)
-                        self.notices.append(f"{name}: {channel} stream lost ({reason})")
-                    case Reconnected():
-                        self.behind.add(name)
+                if isinstance(event, FillUpdate):
+                    fresh.append(event.fill)
+                else:
+                    self._note(name, event)
         await self.note_fills(fresh)
+
+    def _note(self, name: str, event: OrderUpdate | AccountEvent | Disconnected | Reconnected) -> None:
+        """Remember what a stream said; what has to be journalled waits for the beat, never between two legs."""
+        match event:
+            case OrderUpdate(report):
+                self.note_report(report)
+            case MarginUpdate(margin):
+                known = self.margins.get(name)
+                if known is None or margin.received_time >= known.received_time:
+                    self.margins[name] = margin
+            case PositionUpdate(position):
+                if position.symbol == self.symbol:
+                    self.held[name] = position
+            case BalanceUpdate():
+                pass  # single assets say nothing that the margin does not say
+            case FundingUpdate(payment):
+                self.funding_news.append(payment)
+            case TradeBusted():
+                self.busts.append(event)
+            case Disconnected(channel, _, reason):
+                self.behind.add(name)
+                self.notices.append(f"{name}: {channel} stream lost ({reason})")
+            case Reconnected():
+                self.behind.add(name)
+            case _:
+                assert_never(event)
 
     async def note_fills(self, fills: Iterable[Fill]) -> None:
         """Journal executions once each and let them speak for their orders; foreign ones are kept apart."""
@@ -219,8 +256,10 @@ class Desk:
                 self.fills.append(fill)
                 self.volumes[fill.account_id] += fill.quantity * fill.price
                 touched.add(fill.client_order_id)
-            else:
+            elif fill.cause is FillCause.TRADE:
                 self.foreign.append(fill)
+            if fill.cause is not FillCause.TRADE:
+                self.forced.append(fill)
         for key in touched:
             self._apply_fills(key)
 

@@ -11,7 +11,7 @@ from typing import cast
 
 from core.market import FundingPayment
 from core.numbers import ZERO
-from core.order import Side
+from core.order import FillCause, Side
 from core.pair import Halt, PairStatus, begin
 from core.pair_plan import LegPlan, PairPlan, Purpose
 from core.risk import Severity
@@ -37,10 +37,16 @@ async def load_course(desk: Desk, session: Session) -> Course:
         if order.intent.pair_id in ended:
             desk.settled[order.intent.account_id] += order.signed_filled
     desk.fills = reads.fills_of_session(desk.session_id)
-    desk.foreign = [f for name in desk.accounts for f in reads.unexplained_fills(name, course.started_at)]
-    desk.seen = {(f.account_id, f.trade_id) for f in (*desk.fills, *desk.foreign)}
+    unexplained = [f for name in desk.accounts for f in reads.unexplained_fills(name, course.started_at)]
+    desk.foreign = [f for f in unexplained if f.cause is FillCause.TRADE]
+    desk.forced = [f for f in unexplained if f.cause is not FillCause.TRADE]
+    desk.seen = {(f.account_id, f.trade_id) for f in (*desk.fills, *unexplained)}
     for fill in desk.fills:
-        desk.volumes[fill.account_id] += fill.quantity * fill.price
+        if fill.client_order_id is None:
+            # Forced by the venue and taken in by an earlier run: a change of position that is no volume of ours.
+            desk.settled[fill.account_id] += fill.quantity * fill.side.sign
+        else:
+            desk.volumes[fill.account_id] += fill.quantity * fill.price
     payments: list[FundingPayment] = reads.funding_of(desk.session_id)
     desk.payments = payments
     _take_over_decisions(desk, course, session)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
 
+from core.instrument import Venue
 from core.numbers import ZERO
 from core.order import Fill, Order
 from store.errors import StoreError
-from store.rows import columns_of
+from store.records import BustedFill
+from store.rows import columns_of, fill_of
 from store.tables import FILLS, ORDERS
 from store.writer import Tx
 
@@ -56,6 +59,29 @@ def attribute_fills(tx: Tx, order: Order) -> None:
     _add_fees(tx, intent.client_order_id, sum(fees, ZERO))
 
 
+def claim_fills(tx: Tx, session_id: str, fills: Sequence[Fill]) -> None:
+    """Give a session executions that no order explains but that are its own: what a venue forced on its position."""
+    for fill in fills:
+        unclaimed = (FILLS.c.fill_id == fill_id(fill)) & FILLS.c.session_id.is_(None)
+        tx.connection.execute(update(FILLS).where(unclaimed).values(session_id=session_id, change=tx.change))
+
+
+def bust_fill(tx: Tx, venue: Venue, account_id: str, trade_id: str, *, at: datetime) -> BustedFill | None:
+    """Note that a venue undid an execution: its quantity and fee leave its order. None when it is not known (yet).
+
+    The row stays, with the time; undoing it again changes nothing and is answered the same.
+    """
+    this = FILLS.c.fill_id == f"{venue.value}:{account_id}:{trade_id}"
+    row = tx.connection.execute(select(FILLS).where(this)).mappings().one_or_none()
+    if row is None:
+        return None
+    is_new = row["busted_at"] is None
+    if is_new:
+        tx.connection.execute(update(FILLS).where(this).values(busted_at=at, change=tx.change))
+        _take_back(tx, row)
+    return BustedFill(fill_of(row), row["session_id"], row["pair_id"], is_new)
+
+
 def fill_id(fill: Fill) -> str:
     """Return the id under which a fill is kept: venue, account and trade id together."""
     return f"{fill.venue.value}:{fill.account_id}:{fill.trade_id}"
@@ -89,6 +115,15 @@ def _add_fees(tx: Tx, client_order_id: str, fees: Decimal) -> None:
     # In Python, because SQLite would add text as floats.
     so_far: Decimal = tx.connection.execute(_FEES, {"client_order_id": client_order_id}).scalar_one()
     tx.connection.execute(_SET_FEES, {"this_order": client_order_id, "fees": so_far + fees, "change": tx.change})
+
+
+def _take_back(tx: Tx, fill: RowMapping) -> None:
+    this = ORDERS.c.client_order_id == fill["client_order_id"]
+    order = tx.connection.execute(select(ORDERS.c.filled_quantity, ORDERS.c.fees).where(this)).mappings().one_or_none()
+    if order is not None:
+        left = max(ZERO, order["filled_quantity"] - fill["quantity"])
+        values = {"filled_quantity": left, "fees": order["fees"] - fill["fee"], "change": tx.change}
+        tx.connection.execute(update(ORDERS).where(this).values(**values))
 
 
 def _check_same(known: RowMapping, fill: Fill) -> None:

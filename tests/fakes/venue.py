@@ -30,6 +30,7 @@ from connectors.venue import (
     PlaceOutcome,
     Reconnected,
     Rejected,
+    TradeBusted,
     Unknown,
 )
 from core.account import AccountRef, Margin, Position
@@ -37,7 +38,7 @@ from core.errors import VenueUnreachable
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Level, Mark
 from core.numbers import ZERO, floor_to
-from core.order import Fill, Liquidity, OrderIntent, OrderReport, OrderStatus, Side, TimeInForce
+from core.order import Fill, FillCause, Liquidity, OrderIntent, OrderReport, OrderStatus, Side, TimeInForce
 from tests.fakes.clock import FakeClock
 from tests.fakes.market_data import FakeMarketData
 
@@ -238,17 +239,30 @@ class FakeVenue:
         self._failing[read] = times
 
     def meddle(
-        self, quantity: Decimal, *, price: Decimal | None = None, liquidity: Liquidity = Liquidity.TAKER
+        self,
+        quantity: Decimal,
+        *,
+        price: Decimal | None = None,
+        liquidity: Liquidity = Liquidity.TAKER,
+        cause: FillCause = FillCause.TRADE,
     ) -> None:
-        """Something that no order here explains trades on this account (signed base units); the stream tells of it."""
+        """Something that no order here explains trades on this account (signed base units); the stream tells of it.
+
+        With another cause than a trade it is the venue's own doing.
+        """
         self.meddled += quantity
         side, now = Side.BUY if quantity > 0 else Side.SELL, self.clock()
         fill = Fill(
             self.venue, self.account_id, self.market.symbol, f"{self.account_id}-x{len(self.executions)}", None,
-            f"{self.account_id}-other", side, abs(quantity), price or self.mid, ZERO, liquidity, now, now,
+            f"{self.account_id}-other", side, abs(quantity), price or self.mid, ZERO, liquidity, now, now, cause,
         )  # fmt: skip
         self.executions.append((fill, self.clock()))
         self.feed.tell(FillUpdate(fill))
+
+    def bust(self, fill: Fill) -> None:
+        """Undo an execution; the stream tells of it."""
+        self.executions = [(kept, at) for kept, at in self.executions if kept.trade_id != fill.trade_id]
+        self.feed.tell(TradeBusted(self.venue, self.account_id, fill.symbol, fill.trade_id, self.clock()))
 
     @property
     def position(self) -> Decimal:
