@@ -224,6 +224,14 @@ PARADEX = (
     ),
     Quirk(
         "paradex",
+        "batch_lists",
+        "apart",
+        ("apart", "aligned"),
+        "`orders` and `errors` of a batch's answer: each its own rows, or one place for each entry with nulls.",
+        "low",
+    ),
+    Quirk(
+        "paradex",
         "tick_error_code",
         "VALIDATION_ERROR",
         ("VALIDATION_ERROR", "INVALID_PRICE_PRECISION"),

@@ -66,10 +66,19 @@ _STPS: Final[Mapping[str, SelfTradePrevention]] = {
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """Accepted orders and the refusals of the others, each in the order in which they came."""
+    """What became of each entry of a batch, in the order in which they came."""
 
-    orders: list[Order]
-    errors: list[ApiError]
+    entries: list[Order | ApiError]
+
+    @property
+    def orders(self) -> list[Order]:
+        """The accepted ones."""
+        return [entry for entry in self.entries if isinstance(entry, Order)]
+
+    @property
+    def errors(self) -> list[ApiError]:
+        """The refusals of the others."""
+        return [entry for entry in self.entries if isinstance(entry, ApiError)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +113,13 @@ class OrderDesk:
         self.check_batch_size(len(bodies))
         for body in bodies:
             self._require_signature(account, body)
-        outcome = BatchOutcome([], [])
+        outcome = BatchOutcome([])
         for body in bodies:
             try:
                 self._require_mode(body)
-                outcome.orders.append(self._accept(self._vet(account, body), self._trigger(body)))
+                outcome.entries.append(self._accept(self._vet(account, body), self._trigger(body)))
             except ApiError as error:
-                outcome.errors.append(error)
+                outcome.entries.append(error)
         return outcome
 
     def check_batch_size(self, entries: int) -> None:

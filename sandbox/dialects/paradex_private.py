@@ -17,7 +17,7 @@ from sandbox.dialects.paradex_auth import Signature, parse_signature
 from sandbox.dialects.paradex_door import Call, Door, Entry, Handler, page
 from sandbox.dialects.paradex_errors import ApiError, json_response
 from sandbox.dialects.paradex_keys import PUBLIC_KEY_ATTRIBUTE, KeyRing
-from sandbox.dialects.paradex_orders import CancelOutcome, OrderDesk
+from sandbox.dialects.paradex_orders import BatchOutcome, CancelOutcome, OrderDesk
 from sandbox.dialects.paradex_rows import Row
 from sandbox.dialects.paradex_views import VenueLog, Views
 from sandbox.model import FillCause, Order
@@ -66,8 +66,17 @@ class OrderPaths:
         self._desk.check_batch_size(len(payload))
         parsed = [bodies.read(bodies.OrderBody, entry) for entry in payload]
         outcome = self._desk.place_batch(call.account, parsed)
-        accepted = [self._views.order(order) for order in outcome.orders]
-        return json_response({"orders": accepted, "errors": [e.row() for e in outcome.errors]}, CREATED)
+        return json_response(self._batch_row(outcome), CREATED)
+
+    def _batch_row(self, outcome: BatchOutcome) -> Row:
+        """Render a batch as two lists, each without the other's entries, or both with nulls in their place."""
+        if self._views.world.quirks.text(rows.VENUE, "batch_lists") == "apart":
+            accepted: list[Row | None] = [self._views.order(order) for order in outcome.orders]
+            refused: list[Row | None] = [error.row() for error in outcome.errors]
+        else:
+            accepted = [self._views.order(e) if isinstance(e, Order) else None for e in outcome.entries]
+            refused = [e.row() if isinstance(e, ApiError) else None for e in outcome.entries]
+        return {"orders": accepted, "errors": refused}
 
     def modify(self, call: Call) -> Response:
         """Change a resting order."""

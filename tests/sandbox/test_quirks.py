@@ -351,6 +351,19 @@ def test_paradex_batch_max(desk: Desk, most: int, status: int) -> None:
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("value", "orders", "errors"), [("apart", [True], [True]), ("aligned", [False, True], [True, False])]
+)
+def test_paradex_batch_lists(desk: Desk, value: str, orders: list[bool], errors: list[bool]) -> None:
+    desk.world.quirks.set("paradex", "batch_lists", value)
+    batch = [desk.body("BUY", "0.1", price) for price in ("2400.001", "2400")]
+
+    answer = desk.client.post("/v1/orders/batch", json=batch).json()
+
+    assert [row is not None for row in answer["orders"]] == orders
+    assert [row is not None for row in answer["errors"]] == errors
+
+
 @pytest.mark.parametrize("code", ["VALIDATION_ERROR", "INVALID_PRICE_PRECISION"])
 def test_paradex_tick_error_code(desk: Desk, code: str) -> None:
     desk.world.quirks.set("paradex", "tick_error_code", code)
