@@ -77,6 +77,17 @@ def sandbox(
 
 
 @app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Only this machine; ask no service and no venue.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check packages, keys, database, services and venues; exit code 1 when something would make sessions fail."""
+    from cli.doctor import run
+
+    raise typer.Exit(run(offline=offline, as_json=as_json))
+
+
+@app.command()
 def flatten(
     wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait until all are flat.")] = 30,
     as_json: AsJson = False,

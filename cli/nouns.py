@@ -42,7 +42,7 @@ class Root(TyperGroup):
         """Return a command; a noun comes as a group that has not been imported yet."""
         if cmd_name in NOUNS and cmd_name not in self.commands:
             self.commands[cmd_name] = _Noun(cmd_name)
-        return super().get_command(ctx, cmd_name)  # type: ignore[arg-type]
+        return super().get_command(ctx, cmd_name)
 
 
 class _Noun(TyperGroup):
@@ -60,7 +60,7 @@ class _Noun(TyperGroup):
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> object:  # type: ignore[override]
         self._load()
-        return super().get_command(ctx, cmd_name)  # type: ignore[arg-type]
+        return super().get_command(ctx, cmd_name)
 
     def _load(self) -> None:
         if not self.commands:
