@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 WORKERS ?= 2
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
-.PHONY: help demo test lint types check docs lock up down clean
+.PHONY: help demo test contract-quirks lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -22,6 +22,11 @@ down: .venv/.run          ## stop what `make up` started
 
 test: .venv/.dev          ## the whole suite
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+contract-quirks: .venv/.dev ## every contract card under every value of the twins' switches; writes docs/contract.md
+	@mkdir -p var
+	CONTRACT_QUIRKS=all $(BIN)/pytest tests/contract/test_quirk_values.py --junitxml=var/quirks.xml; \
+	$(BIN)/python -m tests.contract.quirk_table var/quirks.xml "$$(date -u +%F)" > docs/contract.md
 
 lint: .venv/.dev          ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ pytest.register_assert_rewrite(
 
 from tests.contract.bench import Bench, Twin, new_keys  # noqa: E402 (after the rewriting is set up)
 
-__all__ = ["real_outside", "twins", "venue"]
+__all__ = ["opened", "real_outside", "twins", "venue"]
 
 ACCOUNT_ID = "acc-1"
 NUMBERS = itertools.count(1)
@@ -53,10 +54,9 @@ class Door:
         return said
 
 
-@pytest.fixture
-async def venue(request: pytest.FixtureRequest, twins: Twins, real_outside: Outside) -> AsyncIterator[Bench]:
+@asynccontextmanager
+async def opened(name: Venue, twins: Twins, outside: Outside) -> AsyncIterator[Bench]:
     """One venue through its twin: a fresh, funded account, connected; its feed not started."""
-    name: Venue = request.param
     keys, known = new_keys(name, next(NUMBERS))
     twin = Twin(name, Door(twins), known.get("account", known["publicKey"]))
     twins.open_account(venue=str(name), balance="10000", **known)
@@ -64,10 +64,17 @@ async def venue(request: pytest.FixtureRequest, twins: Twins, real_outside: Outs
 
     def another() -> VenueClient:
         endpoints = sandbox_endpoints(name, twins.port_base)
-        return open_client(ACCOUNT_ID, keys, endpoints, real_outside, Timeouts(command_s=2.0))
+        return open_client(ACCOUNT_ID, keys, endpoints, outside, Timeouts(command_s=2.0))
 
     client = another()
     await client.connect()
-    yield Bench(client, declared_by(name), real_outside, another, twin)
+    yield Bench(client, declared_by(name), outside, another, twin)
     await client.aclose()
     twin.calm()
+
+
+@pytest.fixture
+async def venue(request: pytest.FixtureRequest, twins: Twins, real_outside: Outside) -> AsyncIterator[Bench]:
+    """One venue through its twin: a fresh, funded account, connected; its feed not started."""
+    async with opened(request.param, twins, real_outside) as bench:
+        yield bench

@@ -33,7 +33,7 @@ from tests.contract.cards import A_MOMENT, card
 E = TypeVar("E")
 EVENT_BOUND_S = 5.0
 HOLD_S = 1.5
-FORCED = frozenset({FillCause.ADL, FillCause.LIQUIDATION})
+FORCED = frozenset({FillCause.ADL, FillCause.BACKSTOP, FillCause.LIQUIDATION})
 
 
 @asynccontextmanager
@@ -227,8 +227,8 @@ async def an_undone_trade_is_told(bench: Bench) -> None:
 async def deleveraging_is_told_apart_from_a_trade(bench: Bench) -> None:
     """Before: a position, feed live. Do: the venue deleverages it. Expect: a fill that no order of ours explains.
 
-    Passed when stream and REST both call our own fill a trade and the other one ADL (a liquidation where the venue
-    has no word for deleveraging), of the same trade id, and the account is flat.
+    Passed when stream and REST both call our own fill a trade and the other one ADL (a liquidation or backstop
+    where the venue has no word for deleveraging), of the same trade id, and the account is flat.
     """
     since = bench.now() - A_MOMENT
     await bench.client.feed.start([bench.symbol])
