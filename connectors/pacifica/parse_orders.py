@@ -38,7 +38,20 @@ _STATUSES = {
     "rejected": OrderStatus.REJECTED,
 }
 # Events of an order's life that are no reason for its end.
-_PLAIN_EVENTS = frozenset({"make", "fulfill_market", "fulfill_limit", "adjust", "stop_created", "stop_triggered"})
+_PLAIN_EVENTS = frozenset(
+    {
+        "make",
+        "fulfill_market",
+        "fulfill_limit",
+        "adjust",
+        "stop_created",
+        "stop_triggered",
+        "stop_upgrade",
+        "stop_parent_order_filled",
+        "twap_created",
+        "twap_triggered",
+    }
+)
 
 
 def taken_report(

@@ -8,11 +8,8 @@ Source: docs.pacifica.fi, REST API; Rate Limits.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable
 
-import base58
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -28,6 +25,7 @@ from sandbox.dialects.pacifica_limits import (
     cost_of_get,
     cost_of_operation,
 )
+from sandbox.dialects.pacifica_pages import PAGE_MAX, integer, page_of, paged
 from sandbox.dialects.pacifica_payloads import load_object, parse_batch, parse_command
 from sandbox.dialects.pacifica_rows import AGG_LEVELS, Rows
 from sandbox.events import Event, OrderChanged
@@ -37,8 +35,6 @@ from sandbox.world import World
 
 VENUE = "pacifica"
 PREFIX = "/api/v1"
-PAGE = 100
-PAGE_MAX = 4000
 ORDERS_REMEMBERED = 20_000  # orders whose event list is kept for history_by_id
 
 POST_PATHS: dict[str, str] = {
@@ -67,7 +63,6 @@ BATCH_PATH = "/orders/batch"
 SUBACCOUNT_PATH = "/account/subaccount/create"
 PLACING = frozenset({"create_order", "create_market_order", "edit_order", "create_stop_order", "set_position_tpsl"})
 
-T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -223,7 +218,7 @@ class Rest:
         return success([row])
 
     def _book(self, request: Request) -> object:
-        level = _integer(request, "agg_level", 1)
+        level = integer(request, "agg_level", 1)
         if level is None or level not in AGG_LEVELS:
             raise ApiError(400, f"Invalid agg_level: {level}")
         return success(self._rows.book(self._spec(request), level))
@@ -235,8 +230,8 @@ class Rest:
 
     def _funding_rates(self, request: Request) -> object:
         points = self._exchange.funding_points(self._spec(request).instrument)
-        page = _page(request, points, lambda point: point.time_us)
-        return _paged(page, [self._rows.funding_point(p) for p in page.items])
+        page = page_of(request, points, lambda point: point.time_us)
+        return paged(page, [self._rows.funding_point(p) for p in page.items])
 
     def _candles(self, request: Request) -> object:
         return self._candle_rows(request, CandlePrice.LAST)
@@ -246,11 +241,11 @@ class Rest:
 
     def _candle_rows(self, request: Request, by: CandlePrice) -> object:
         """Candles that overlap the span; an unknown symbol has none."""
-        word, start = request.query_params.get("interval"), _integer(request, "start_time", None)
+        word, start = request.query_params.get("interval"), integer(request, "start_time", None)
         if start is None:
             raise ApiError(400, "Query deserialize error: missing field `start_time`")
         length = interval_us(word)
-        end = _integer(request, "end_time", None)
+        end = integer(request, "end_time", None)
         until = self._world.now_us() // 1000 if end is None else end
         check_span(start, until, length)
         symbol = request.query_params.get("symbol")
@@ -283,8 +278,8 @@ class Rest:
     def _balance_history(self, request: Request) -> object:
         with_trades = request.query_params.get("include_trades") == "true"
         rows = self._desk.owners.history(self._account_id(request), with_trades=with_trades)
-        page = _page(request, rows, lambda row: row.number)
-        return _paged(page, [row.render() for row in page.items])
+        page = page_of(request, rows, lambda row: row.number)
+        return paged(page, [row.render() for row in page.items])
 
     def _positions(self, request: Request) -> object:
         account_id = self._account_id(request)
@@ -293,19 +288,19 @@ class Rest:
 
     def _fills(self, request: Request) -> object:
         account_id, instrument = self._account_id(request), self._optional_instrument(request)
-        start, end = _integer(request, "start_time", 0), _integer(request, "end_time", None)
+        start, end = integer(request, "start_time", 0), integer(request, "end_time", None)
         fills = self._exchange.fills(account_id, since_us=(start or 0) * 1000, instrument=instrument)
         if end is not None:
             fills = [f for f in fills if f.time_us // 1000 <= end]
-        page = _page(request, fills, lambda fill: fill.id)
-        return _paged(page, [row for fill in page.items for row in reversed(self._rows.fills(fill))])
+        page = page_of(request, fills, lambda fill: fill.id)
+        return paged(page, [row for fill in page.items for row in reversed(self._rows.fills(fill))])
 
     def _funding_payments(self, request: Request) -> object:
         payments = self._exchange.funding_payments(
             self._account_id(request), instrument=self._optional_instrument(request)
         )
-        page = _page(request, payments, lambda payment: payment.id)
-        return _paged(page, [self._rows.funding_payment(p) for p in page.items])
+        page = page_of(request, payments, lambda payment: payment.id)
+        return paged(page, [self._rows.funding_payment(p) for p in page.items])
 
     # --- orders ---------------------------------------------------------------------------------
     def _open_orders(self, request: Request) -> object:
@@ -316,11 +311,11 @@ class Rest:
     def _past_orders(self, request: Request) -> object:
         orders = self._exchange.order_history(self._account_id(request))
         is_oldest_first = self._world.quirks.text(VENUE, "orders_history_order") == "oldest_first"
-        page = _page(request, orders, lambda o: o.id, is_oldest_first=is_oldest_first)
-        return _paged(page, [self._rows.past_order(o) for o in page.items])
+        page = page_of(request, orders, lambda o: o.id, is_oldest_first=is_oldest_first)
+        return paged(page, [self._rows.past_order(o) for o in page.items])
 
     def _order_events(self, request: Request) -> object:
-        order_id = _integer(request, "order_id", None)
+        order_id = integer(request, "order_id", None)
         if order_id is None:
             raise ApiError(400, "Query deserialize error: missing field `order_id`")
         events = self._events.of(order_id)
@@ -351,52 +346,8 @@ class Rest:
         return account_id
 
 
-@dataclass(frozen=True, slots=True)
-class _Page(Generic[T]):
-    """Slice of a history in the order of its answer, and where it goes on."""
-
-    items: Sequence[T]
-    next_cursor: str | None
-
-
 def batch_row(outcome: Outcome | ApiError) -> dict[str, object]:
     """One result of a batch on REST."""
     if isinstance(outcome, ApiError):
         return {"success": False, "order_id": None, "error": outcome.text}
     return {"success": True, "order_id": outcome.order_id, "error": None}
-
-
-def _page(request: Request, rows: Sequence[T], key: Callable[[T], int], *, is_oldest_first: bool = False) -> _Page[T]:
-    """Cut a history (oldest first) after the cursor's key; stable while new rows arrive."""
-    limit = _integer(request, "limit", PAGE)
-    if limit is None or not 1 <= limit <= PAGE_MAX:
-        raise ApiError(400, f"limit must be between 1 and {PAGE_MAX}")
-    cursor = request.query_params.get("cursor")
-    last = None if cursor is None else _decode_cursor(cursor)
-    ordered = rows if is_oldest_first else rows[::-1]
-    left = [row for row in ordered if last is None or (key(row) > last if is_oldest_first else key(row) < last)]
-    items = left[:limit]
-    has_more = len(left) > len(items)
-    return _Page(items, base58.b58encode_int(key(items[-1])).decode() if has_more else None)
-
-
-def _decode_cursor(cursor: str) -> int:
-    try:
-        return int(base58.b58decode_int(cursor))
-    except ValueError:
-        raise ApiError(400, "Invalid cursor") from None
-
-
-def _paged(page: _Page[T], rows: list[dict[str, object]]) -> dict[str, object]:
-    return success(rows, next_cursor=page.next_cursor, has_more=page.next_cursor is not None)
-
-
-def _integer(request: Request, name: str, default: int | None) -> int | None:
-    """A whole-number query parameter; `default` only when it is absent."""
-    text = request.query_params.get(name)
-    if text is None:
-        return default
-    try:
-        return int(text)
-    except ValueError:
-        raise ApiError(400, f"Query deserialize error: invalid digit found in `{name}`") from None

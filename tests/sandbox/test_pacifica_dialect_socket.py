@@ -138,6 +138,41 @@ async def test_bbo_and_trades_follow_the_market() -> None:
     assert (bbo["channel"], bbo["data"]["b"], bbo["data"]["a"]) == ("bbo", "2499.5", "0")
 
 
+async def test_the_running_candle_follows_trades_and_the_mark() -> None:
+    twin = Twin()
+    async with connect(twin.app, "/ws") as socket:
+        for source in ("candle", "mark_price_candle"):
+            await socket.send(subscription(source, symbol="ETH", interval="1m"))
+            assert (await socket.frame_of("subscribe"))["data"]["interval"] == "1m"
+
+        twin.take(Side.BUY, "1", "2500.5")
+        traded = (await socket.frame_of("candle"))["data"]
+        twin.exchange.set_prices("ETH/USD", *(twin.exchange.mark("ETH/USD") + 1,) * 2, 0)
+        marked = (await socket.frame_of("mark_price_candle"))["data"]
+
+    assert (traded["s"], traded["i"], traded["c"], traded["v"], traded["n"]) == ("ETH", "1m", "2500.5", "1", 1)
+    assert (marked["v"], marked["n"], marked["T"] - marked["t"]) == ("0", 0, 60_000)
+
+
+async def test_a_stop_is_told_when_it_waits_and_when_it_goes_off() -> None:
+    twin = Twin()
+    await twin.market()
+    stop = {"stop_price": "2450", "amount": "0.1", "trigger_price_type": "mark_price"}
+    async with connect(twin.app, "/ws") as socket:
+        await subscribe(socket, twin, "account_order_updates")
+        await twin.post(
+            "/orders/stop/create", "create_stop_order", symbol="ETH", side="ask", reduce_only=True, stop_order=stop
+        )
+        (waiting,) = (await socket.frame_of("account_order_updates"))["data"]
+        twin.exchange.set_prices("ETH/USD", *(twin.exchange.mark("ETH/USD") - 60,) * 2, 0)
+        words = [(await socket.frame_of("account_order_updates"))["data"][0]["oe"] for _ in range(2)]
+
+    assert (waiting["oe"], waiting["os"], waiting["ot"], waiting["sp"]) == (
+        "stop_created", "open", "stop_market", "2450",
+    )  # fmt: skip
+    assert words == ["stop_triggered", "fulfill_market"]
+
+
 async def test_prices_come_for_all_symbols_with_long_keys() -> None:
     twin = Twin()
     async with connect(twin.app, "/ws") as socket:
