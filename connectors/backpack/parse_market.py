@@ -11,7 +11,6 @@ from decimal import Decimal
 
 from connectors.backpack import wire, wire_market
 from connectors.surface import Best
-from core.errors import ProtocolViolation
 from core.instrument import Market, Venue
 from core.market import FundingRate, Mark
 from core.market_data import Candle, CandleInterval, PastFunding, PublicTrade, Statistics, SystemStatus, VenueState
@@ -19,7 +18,6 @@ from core.order import Side
 
 # docs.backpack.exchange, Status. Anything else is UNKNOWN, which takes no new risk.
 STATES = {"Ok": VenueState.OPEN, "Maintenance": VenueState.MAINTENANCE}
-_NO_CHANGE = "N/A"
 
 
 def parse_statistics(ticker: bytes, interest: bytes, market: Market, received_time: datetime) -> Statistics:
@@ -30,7 +28,7 @@ def parse_statistics(ticker: bytes, interest: bytes, market: Market, received_ti
         market.symbol,
         row.quote_volume,
         row.volume,
-        _change(row.price_change_percent),
+        row.price_change_percent,
         row.high,
         row.low,
         _interest(interest, market),
@@ -170,18 +168,6 @@ def funding_of(event: wire_market.PriceEvent, market: Market, received_time: dat
 
 def _aggressor(is_buyer_maker: bool) -> Side:
     return Side.SELL if is_buyer_maker else Side.BUY
-
-
-def _change(text: str) -> Decimal | None:
-    if text == _NO_CHANGE:
-        return None
-    try:
-        change = Decimal(text)
-    except ArithmeticError:
-        raise ProtocolViolation("backpack: the price change is not a number", venue="backpack") from None
-    if not change.is_finite():
-        raise ProtocolViolation("backpack: the price change is not a finite number", venue="backpack")
-    return change
 
 
 def _interest(body: bytes, market: Market) -> Decimal | None:

@@ -38,6 +38,11 @@ def _number(value: object) -> Decimal:
     raise ValueError("expected a plain decimal number")
 
 
+def _share(value: object) -> Decimal | None:
+    """Take a number, or the venue's own words for none."""
+    return None if value == "N/A" else _number(value)
+
+
 def _integer(value: object) -> int:
     """Take an integer that may be written as text."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_DIGITS_MAX:
@@ -101,6 +106,8 @@ def _level(value: object) -> tuple[Decimal, Decimal]:
 
 
 Number = Annotated[Decimal, BeforeValidator(_number)]
+Positive = Annotated[Decimal, BeforeValidator(_number), Field(gt=0)]
+Share = Annotated[Decimal | None, BeforeValidator(_share)]
 Integer = Annotated[int, BeforeValidator(_integer)]
 ClientId = Annotated[int | None, BeforeValidator(_client_id)]
 Identity = Annotated[str, BeforeValidator(_identity)]

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from connectors.backpack.wire import Integer, Microseconds, Milliseconds, Moment, Number, Wire
+from connectors.backpack.wire import Integer, Microseconds, Milliseconds, Moment, Number, Positive, Share, Wire
 
 
 class TickerRow(Wire):
     """GET /api/v1/ticker: the last day; the change is a fraction and may be the text "N/A"."""
 
     symbol: str
-    high: Number
-    low: Number
-    price_change_percent: str
+    high: Positive
+    low: Positive
+    price_change_percent: Share = None
     volume: Number
     quote_volume: Number
 
@@ -33,8 +33,8 @@ class TradeRow(Wire):
 
     id: Integer | None = None
     is_buyer_maker: bool
-    price: Number
-    quantity: Number
+    price: Positive
+    quantity: Positive
     timestamp: Milliseconds
 
 
@@ -42,10 +42,10 @@ class CandleRow(Wire):
     """GET /api/v1/klines, one candle; prices are null when nothing was traded."""
 
     start: Moment
-    open: Number | None = None
-    high: Number | None = None
-    low: Number | None = None
-    close: Number | None = None
+    open: Positive | None = None
+    high: Positive | None = None
+    low: Positive | None = None
+    close: Positive | None = None
     volume: Number
     trades: Integer
 
@@ -69,8 +69,8 @@ class TradeEvent(Wire):
     """trade.<symbol>."""
 
     symbol: str = Field(alias="s")
-    price: Number = Field(alias="p")
-    quantity: Number = Field(alias="q")
+    price: Positive = Field(alias="p")
+    quantity: Positive = Field(alias="q")
     trade_id: Integer = Field(alias="t")
     is_buyer_maker: bool = Field(alias="m")
     engine_time: Microseconds = Field(alias="T")
@@ -80,10 +80,10 @@ class BestEvent(Wire):
     """bookTicker.<symbol>; an empty side is null."""
 
     symbol: str = Field(alias="s")
-    bid: Number | None = Field(default=None, alias="b")
-    bid_quantity: Number | None = Field(default=None, alias="B")
-    ask: Number | None = Field(default=None, alias="a")
-    ask_quantity: Number | None = Field(default=None, alias="A")
+    bid: Positive | None = Field(default=None, alias="b")
+    bid_quantity: Positive | None = Field(default=None, alias="B")
+    ask: Positive | None = Field(default=None, alias="a")
+    ask_quantity: Positive | None = Field(default=None, alias="A")
     engine_time: Microseconds = Field(alias="T")
 
 
@@ -105,10 +105,10 @@ class CandleEvent(Wire):
 
     symbol: str = Field(alias="s")
     start: Moment = Field(alias="t")
-    open: Number | None = Field(default=None, alias="o")
-    high: Number | None = Field(default=None, alias="h")
-    low: Number | None = Field(default=None, alias="l")
-    close: Number | None = Field(default=None, alias="c")
+    open: Positive | None = Field(default=None, alias="o")
+    high: Positive | None = Field(default=None, alias="h")
+    low: Positive | None = Field(default=None, alias="l")
+    close: Positive | None = Field(default=None, alias="c")
     volume: Number = Field(alias="v")
     is_closed: bool = Field(alias="X")
 
@@ -117,7 +117,7 @@ class PriceEvent(Wire):
     """markPrice.<symbol> with its funding estimate; the next funding is in milliseconds, unlike all else."""
 
     symbol: str = Field(alias="s")
-    mark: Number = Field(alias="p")
+    mark: Positive = Field(alias="p")
     index: Number | None = Field(default=None, alias="i")
     funding_rate: Number | None = Field(default=None, alias="f")
     next_funding: Milliseconds | None = Field(default=None, alias="n")
