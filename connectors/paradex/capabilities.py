@@ -30,7 +30,7 @@ CAPABILITIES: Capabilities = whole(
             _WORKS, _page("WebSocket, order_book.{market}.deltas"), "", "seq_no rises by exactly 1"
         ),
         Capability.BEST_BID_ASK: Entry(
-            _WORKS, _page("WebSocket, order_book"), "", "first level of the streamed book; the tape has channel bbo besides"
+            _WORKS, _page("WebSocket, order_book"), "", "first level of the streamed book; the tape has bbo besides"
         ),
         Capability.TRADES: Entry(
             _WORKS,
