@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ from connectors.pacifica.auth import Signer
 from connectors.pacifica.client import PacificaClient
 from connectors.registry import sandbox_endpoints
 from connectors.settings import Outside, PacificaKeys, Timeouts
-from connectors.venue import Accepted, CancelTaken, NotSent, Rejected
+from connectors.venue import Accepted, CancelRefused, CancelTaken, NotSent, Rejected, Unknown
 from core.account import MarginMode, TransferKind
 from core.errors import VenueRejected
 from core.instrument import Venue
@@ -282,3 +282,79 @@ async def test_leverage_cannot_fall_while_a_position_is_open(client, real_outsid
     with pytest.raises(VenueRejected, match="Cannot decrease leverage"):
         await client.desk.set_leverage(ETH, Decimal(5))
     assert (await client.records.leverage(ETH)).leverage == 10
+
+
+# ---- where the documents leave the venue's form open
+
+
+@contextmanager
+def quirk(twins, name: str, value: object) -> Iterator[None]:
+    """Let the twin read the documents the other way."""
+    twins.control("quirks", venue="pacifica", name=name, value=value)
+    try:
+        yield
+    finally:
+        twins.control("quirks", venue="pacifica", name=name, value=None)
+
+
+@pytest.mark.parametrize("order", ["newest_first", "oldest_first"])
+async def test_the_order_history_is_newest_first_whichever_way_the_venue_sorts(
+    twins, client, real_outside, order
+) -> None:
+    since = real_outside.clock() - timedelta(seconds=2)
+    wanted = [await taking(client, real_outside, side) for side in (Side.BUY, Side.SELL, Side.BUY)]
+    for intent in wanted:
+        assert isinstance(await client.place(intent), Accepted)
+
+    with quirk(twins, "orders_history_order", order):
+        listed = await until(lambda: client.records.order_history(ETH, since), lambda found: len(found) == 3)
+
+    assert [report.client_order_id for report in listed] == [i.client_order_id for i in reversed(wanted)]
+
+
+async def test_the_account_is_read_as_a_list_too(twins, client) -> None:
+    with quirk(twins, "account_shape", "list"):
+        (cash,) = await client.records.balances()
+        assert (await client.records.fee_tier()).tier == "0"
+    assert cash.total == 10_000
+
+
+@pytest.mark.parametrize("codes", ["engine", "old"])
+async def test_words_decide_whichever_numbering_the_venue_uses(twins, client, real_outside, codes) -> None:
+    never_sent = await taking(client, real_outside)
+    with quirk(twins, "business_codes", codes):
+        assert [type(o) for o in await client.desk.cancel_batch([(never_sent, None)])] == [CancelRefused]
+        outcome = await client.place(await taking(client, real_outside, reduce_only=True))
+    assert isinstance(outcome, Rejected)
+    assert outcome.code == "REDUCE_ONLY"
+
+
+@pytest.mark.parametrize("form", ["envelope", "plain_text"])
+async def test_a_batch_with_a_wrong_signature_is_rejected_whole_in_either_form(
+    twins, real_outside, family, form
+) -> None:
+    _, sub = family
+    agent, secret = new_key()
+    async with connected(twins, keys_of(sub.account, secret, agent), real_outside) as client:
+        with quirk(twins, "signature_error_form", form):
+            outcomes = await client.desk.place_batch([await taking(client, real_outside) for _ in range(2)])
+    assert [(type(o), o.code) for o in outcomes] == [(Rejected, "AUTH")] * 2
+
+
+@pytest.mark.parametrize("answer", ["accept_then_reject", "refuse"])
+async def test_an_edit_that_would_cross_never_looks_as_if_the_former_order_were_safe(
+    twins, client, real_outside, answer
+) -> None:
+    market, book = (await client.markets())[ETH], await client.book(ETH)
+    resting = await taking(
+        client, real_outside, price=floor_to(book.mid * Decimal("0.95"), market.tick),
+        time_in_force=TimeInForce.POST_ONLY,
+    )  # fmt: skip
+    placed = await client.place(resting)
+    assert isinstance(placed, Accepted)
+    crossing = replace(resting, price=floor_to(book.mid * Decimal("1.01"), market.tick))
+    with quirk(twins, "post_only_cross", answer):
+        outcome = await client.desk.edit(resting, placed.report.venue_order_id, crossing)
+    assert isinstance(outcome, Accepted | Unknown)
+    assert await client.open_orders(ETH) == []
+    assert await client.positions() == []
