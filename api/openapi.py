@@ -36,7 +36,15 @@ def document(app: FastAPI) -> dict[str, Any]:
         if path.startswith("/api/"):
             for method, operation in operations.items():
                 operation["security"] = [{"key": []}]
+                _refuse_in_json(operation)
                 if method == "post":
                     operation.setdefault("parameters", []).append(_IDEMPOTENCY)
     app.openapi_schema = made
     return made
+
+
+def _refuse_in_json(operation: dict[str, Any]) -> None:
+    """Refusals are JSON, also where the answer itself is a page."""
+    for status, told in operation["responses"].items():
+        if status >= "400" and "application/json" not in told.get("content", {}):
+            (told["content"],) = ({"application/json": content} for content in told["content"].values())

@@ -91,15 +91,15 @@ class StrategyForm(_Document):
 class SessionRequest(_Document):
     """One hedging session. volumeTarget in USD of hedged notional, duration in milliseconds; at least one of them."""
 
-    name: Annotated[str | None, Field(min_length=3, max_length=50)] = None
+    name: Annotated[str, Field(min_length=3, max_length=50)] | None = None
     strategy: StrategyForm
     accounts: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]],
         Field(validation_alias=AliasChoices("accounts", "accountIds", "account_ids"), max_length=16),
     ]
     volume_target: Money | None = None
-    duration: Annotated[int | None, Number, Field(gt=0, le=30 * 86_400_000)] = None
-    seed: Annotated[int | None, Number, Field(ge=0, lt=2**53)] = None
+    duration: Annotated[int, Number, Field(gt=0, le=30 * 86_400_000)] | None = None
+    seed: Annotated[int, Number, Field(ge=0, lt=2**53)] | None = None
 
     @model_validator(mode="after")
     def _has_a_goal(self) -> Self:

@@ -230,3 +230,8 @@ def test_refusal_does_not_echo_long_inputs() -> None:
     with pytest.raises(RequestRefused) as refused:
         read(changed("strategy.symbol", "s3cret-" * 1000))
     assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("field", ["name", "duration", "seed"])
+def test_null_means_that_a_field_is_not_given(field: str) -> None:
+    assert read(changed(field, None)) == read(without(field))
