@@ -168,6 +168,10 @@ class Hub:
         """How many subscriptions are served live."""
         return sum(len(feed.seats) for feed in self._feeds.values())
 
+    def is_watched(self, session_id: str) -> bool:
+        """Tell whether anybody is served a session live."""
+        return session_id in self._feeds
+
     async def history(self, seat: Seat) -> list[str]:
         """Return the next messages the seat has missed, at most a batch's worth; raise StoreError."""
         updates = await asyncio.to_thread(self._source.updates, seat.session_id, seat.position, BATCH_MAX)
