@@ -11,6 +11,7 @@ from paradex_fakes import NOW, NOW_MS, VECTORS, eth, fill_row, listing, summary_
 
 from connectors.paradex import parse, parse_account, parse_market
 from connectors.paradex.auth import OrderFields, Signer, StarkKey, best_curve, derived_address
+from connectors.paradex.executions import Executions, Known
 from connectors.paradex.wire import FillRow, SummaryRow, read_json, shaped
 from connectors.paradex.wire_account import AccountDetails, MarginConfig, TransferRow
 from connectors.paradex.wire_market import BestRow, Candles, FundingRow, SystemState
@@ -70,6 +71,16 @@ def test_a_fill_tells_why_it_happened(fill_type: str, cause: FillCause) -> None:
 
     assert fill.cause is cause
     assert fill.trade_id.startswith(fill_type if fill_type not in ("", "FILL") else fill_row()["id"])
+
+
+def test_executions_are_remembered_within_a_bound_the_oldest_forgotten_first() -> None:
+    known = Executions(kept_max=2)
+    for number in ("1", "2", "3"):
+        row = shaped(FillRow, fill_row(id=number), "fill")
+        known.remember([(number, parse.fill(row, "par-1", listing(), None, NOW))])
+
+    assert known.of("1") is None
+    assert known.of("3") == Known("ETH/USD", "3")
 
 
 # --- markets ------------------------------------------------------------------------------------------
