@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.nouns import CONTEXT, Root
-from cli.place import NOT_CLEAN, exit_code
+from cli.place import DONE, NOT_CLEAN, exit_code
 from core.errors import HedgeError
 
 app = typer.Typer(
@@ -120,16 +120,25 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; every error of ours is one sentence on stderr and exit code 2 or 3."""
+    """Run the command line."""
     try:
-        if not _answered_at_once(sys.argv[1:]):
-            app()
-    except HedgeError as error:
-        print(f"hedge: {error}", file=sys.stderr)
-        sys.exit(exit_code(error))
+        sys.exit(answer(sys.argv[1:]))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(NOT_CLEAN)
+
+
+def answer(arguments: list[str]) -> int:
+    """Carry out one command and return its exit code; every error of ours is one sentence on stderr."""
+    try:
+        if not _answered_at_once(arguments):
+            app(args=arguments, prog_name="hedge")
+    except HedgeError as error:
+        print(f"hedge: {error}", file=sys.stderr)
+        return exit_code(error)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else DONE
+    return DONE
 
 
 def _answered_at_once(arguments: list[str]) -> bool:
