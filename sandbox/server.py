@@ -88,15 +88,16 @@ async def serve(
     scenario: str | None = None,
     ready: Callable[[], None] | None = None,
     stop: asyncio.Event | None = None,
+    wall_us: Callable[[], int] | None = None,
 ) -> None:
-    """Serve the twins until `stop` is set, or SIGINT or SIGTERM arrives.
+    """Serve the twins until `stop` is set, or SIGINT or SIGTERM arrives; `wall_us` replaces the machine's clock.
 
     `ready` is called once all ports accept connections; the `scenario` (sandbox/scenarios.py) begins then.
     Raises ScenarioError or PortOccupied before anything is started.
     """
     script = None if scenario is None else load(scenario)
     stopping = stop or asyncio.Event()
-    world = World(seed=seed, clock=ScaledClock(_wall_us, speed))
+    world = World(seed=seed, clock=ScaledClock(wall_us or _wall_us, speed))
     apps = _build_apps(world, port_base)
     sockets = _bind({name: port_base + _offset(name) for name in apps})
     servers = {name: _server(name, _Dated(app, partial(world.wall_us, name))) for name, app in apps.items()}
