@@ -21,6 +21,7 @@ from api.metrics import Metrics
 from api.openapi import document
 from api.outer import Outer
 from api.rate import RateLimit
+from api.roster import Roster
 from api.routes import accounts, docs, health, keys, live, page, records, sessions, steering, venues
 from api.runs import Runs
 from api.settings import ApiSettings
@@ -126,5 +127,6 @@ def _services(
         runs=runs,
         starter=Starter(store, runs, clock, sleep=outside.sleep),
         pool=VenuesPool(open_venue or open_real),
+        roster=Roster(settings.home, os.environ),
         metrics=Metrics(),
     )

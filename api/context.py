@@ -14,6 +14,7 @@ from api.auth import Keys
 from api.idempotency import Idempotency
 from api.metrics import Metrics
 from api.rate import RateLimit
+from api.roster import Roster
 from api.runs import Runs
 from api.settings import ApiSettings
 from api.starts import Starter
@@ -40,6 +41,7 @@ class Services:
     runs: Runs
     starter: Starter
     pool: VenuesPool
+    roster: Roster
     metrics: Metrics
     estimating: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 

@@ -18,6 +18,7 @@ from store import open_store
 from store.home import Home
 
 CODE = Path(__file__).resolve().parent.parent
+SLOW_START_S = 150.0
 
 
 def prefect_environ(home: Home) -> dict[str, str]:
@@ -80,10 +81,10 @@ def start(
         family.wait_for(twins, home.sandbox_url + "/", 20)
         open_sandbox_accounts(home)
         say(f"venue twins   {home.sandbox_url}")
-        family.wait_for(server, f"{home.prefect_url}/api/health", 60)
+        family.wait_for(server, f"{home.prefect_url}/api/health", SLOW_START_S)
         say(f"Prefect       {home.prefect_url}")
         for name in listed_names():
-            family.wait_for(service, f"{home.prefect_url}/api/deployments/name/hedging-session/{name}", 60)
+            family.wait_for(service, f"{home.prefect_url}/api/deployments/name/hedging-session/{name}", SLOW_START_S)
         say("deployments   " + ", ".join(deployment_names(home)))
         if with_api:
             _start_api(home, family, environ, say)
@@ -97,7 +98,7 @@ def _start_api(home: Home, family: Family, environ: dict[str, str], say: Callabl
     with open_store(home.path, os.environ.get("HEDGE_DATABASE_URL") or None) as store:
         ensure_local_key(store, home.api_key, at=datetime.now(UTC), random=os.urandom)  # noqa: TID251
     api = family.start("api", [sys.executable, "-m", "api.server"], environ)
-    family.wait_for(api, f"{home.api_url}/healthz", 30)
+    family.wait_for(api, f"{home.api_url}/healthz", SLOW_START_S)
     say(f"API           {home.api_url}")
     if home.api_key.exists():
         say(f"API key       in {home.api_key}")

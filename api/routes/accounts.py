@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -15,7 +14,6 @@ from api.errors import NotThere
 from api.guard import GuardedRoute, needs
 from api.health_reads import account_health
 from api.views.accounts import account_document, account_health_document
-from flows.directory import read_directory
 
 router = APIRouter(prefix="/api/v1/hedging", route_class=GuardedRoute, tags=["accounts"])
 
@@ -26,7 +24,7 @@ AccountId = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0
 @needs(READERS)
 async def accounts(here: Here) -> AccountsAnswer:
     """List the accounts that can be used, without asking their venues."""
-    directory = await read(read_directory, here.settings.home, os.environ)
+    directory = await here.roster.directory()
     shown = [account_document(a, await _held_by(here, a.ref.account_id)) for a in directory.every()]
     return AccountsAnswer(accounts=shown)
 
@@ -35,7 +33,7 @@ async def accounts(here: Here) -> AccountsAnswer:
 @needs(READERS)
 async def account(here: Here, account_id: AccountId) -> AccountAnswer:
     """Read one account's health from its venue, now."""
-    directory = await read(read_directory, here.settings.home, os.environ)
+    directory = await here.roster.directory()
     found = directory.find(account_id)
     if found is None:
         raise NotThere(f"no account {account_id}; list the accounts to see which there are")

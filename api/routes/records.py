@@ -98,7 +98,7 @@ async def events(
     return EventsAnswer(events=[event_document(event) for event in found], last_sequence=last)
 
 
-@router.get("/sessions/{sessionId}/risk-status", response_model=RiskAnswer, responses=answers(404))
+@router.get("/sessions/{sessionId}/risk-status", response_model=RiskAnswer, responses=answers(404, 409))
 @needs(READERS)
 async def risk(here: Here, session_id: SessionId) -> RiskAnswer:
     """Say how risky the session stands now; the accounts are read from their venues for this answer."""

@@ -24,10 +24,10 @@ from api.views.estimates import estimate_document
 from api.views.pairs import pair_document
 from api.views.sessions import session_document, session_summary, started, statuses_of
 from connectors.settings import Environment
-from core.errors import InvalidSessionStatus
+from core.errors import AccountNotActive, InvalidSessionStatus
 from core.strategy import check_accounts, validate
-from flows.accounts import Account, accounts_for, choose
-from flows.directory import environment_of, read_directory
+from flows.accounts import Account, choose
+from flows.directory import environment_of
 from flows.wiring import create_session
 from store import Session, SessionStatus
 from store.requests import SessionRequest, parse_request
@@ -131,7 +131,7 @@ async def start(request: Request, here: Here, session_id: SessionId) -> StartAns
 
 async def _accounts_for(here: Services, wanted: SessionRequest) -> tuple[Environment, dict[str, Account]]:
     """The environment a request's accounts live in, and the accounts; raises what is wrong with them."""
-    directory = await read(read_directory, here.settings.home, os.environ)
+    directory = await here.roster.directory()
     environment = environment_of(directory, wanted.accounts)
     accounts = choose(directory.accounts[environment], wanted.accounts)
     check_accounts([account.ref for account in accounts.values()])
@@ -149,10 +149,16 @@ def require_status(session: Session, wanted: tuple[SessionStatus, ...], verb: st
 
 
 async def accounts_of(here: Services, session: Session) -> dict[str, Account]:
-    """Return a session's accounts with what is needed to read their venues."""
-    environment = Environment(session.environment)
-    known = await read(accounts_for, environment, here.settings.home, os.environ)
-    return choose(known, session.accounts)
+    """Return a session's accounts with what is needed to read their venues; raise AccountNotActive."""
+    directory = await here.roster.directory()
+    known = directory.accounts.get(Environment(session.environment), {})
+    missing = [name for name in session.accounts if name not in known]
+    if missing:
+        raise AccountNotActive(
+            f"the API cannot use {', '.join(missing)} of {session.environment}: account or key is not there",
+            accountId=missing[0],
+        )
+    return {name: known[name] for name in session.accounts}
 
 
 def _id_for(request: Request) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -21,7 +20,6 @@ from core.errors import VenueError
 from core.instrument import Venue
 from core.market_data import SystemStatus
 from flows.accounts import Account
-from flows.directory import read_directory
 
 router = APIRouter(prefix="/api/v1/hedging", route_class=GuardedRoute, tags=["venues"])
 
@@ -32,7 +30,7 @@ Symbol = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9]{1,20}/[A-Z]{2,10}$",
 @needs(READERS)
 async def venues(here: Here) -> VenuesAnswer:
     """List the venues with their capabilities and, through one of its accounts each, their own state."""
-    directory = await read(read_directory, here.settings.home, os.environ)
+    directory = await here.roster.directory()
     every = directory.every()
     shown = await asyncio.gather(*(_venue(here, v, [a for a in every if a.ref.venue is v]) for v in Venue))
     return VenuesAnswer(venues=list(shown))
@@ -42,7 +40,7 @@ async def venues(here: Here) -> VenuesAnswer:
 @needs(READERS)
 async def markets(here: Here, symbol: Symbol = None) -> MarketsAnswer:
     """List the markets of every venue and environment in which there is an account, or one symbol's."""
-    directory = await read(read_directory, here.settings.home, os.environ)
+    directory = await here.roster.directory()
     one_each = {(a.ref.venue, a.environment): a for a in reversed(directory.every())}
     found = await asyncio.gather(*(_markets(here, account, symbol) for account in one_each.values()))
     listed = [market for part in found if not isinstance(part, UnreadVenue) for market in part]

@@ -304,3 +304,35 @@ async def test_market_of_an_account_is_told_with_its_grid(api: Api) -> None:
     answer = (await api.get("/markets?symbol=ETH/USD")).json()
     told = next(market for market in answer["markets"] if market["venue"] == "pacifica")
     assert (told["tickSize"], told["lotSize"], told["takerFee"]) == (0.5, 0.0001, 0.0004)
+
+
+async def test_accounts_are_read_anew_when_their_files_change_and_only_then(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEDGE_KEY_TESTNET_P1", "key")
+    before = await api.services.roster.directory()
+    assert await api.services.roster.directory() is before
+    row = "accounts:\n  - {id: p1, venue: pacifica, environment: testnet, owner: desk, account: address}\n"
+    (api.world.home.path / "accounts.yaml").write_text(row)
+    assert [a["id"] for a in (await api.get("/accounts")).json()["accounts"]][-1] == "p1"
+    (api.world.home.path / "accounts.yaml").unlink()
+    assert code_of(await api.get("/accounts/p1")) == "NOT_FOUND"
+
+
+async def test_session_whose_accounts_are_gone_is_told_so(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("P1", "P2"):
+        monkeypatch.setenv(f"HEDGE_KEY_TESTNET_{name}", "0x1")
+    rows = "".join(
+        f"  - {{id: {name}, venue: {venue}, environment: testnet, owner: desk, account: '0x{n}'}}\n"
+        for n, (name, venue) in enumerate((("p1", "pacifica"), ("p2", "paradex")))
+    )
+    listed = api.world.home.path / "accounts.yaml"
+    listed.write_text("accounts:\n" + rows)
+    session_id = await api.created(accounts=["p1", "p2"])
+    listed.unlink()
+    for answer in (
+        await api.post(f"/sessions/{session_id}/start"),
+        await api.get(f"/sessions/{session_id}/risk-status"),
+    ):
+        assert code_of(answer) == "ACCOUNT_NOT_ACTIVE"
+        assert answer.json()["error"]["details"] == {"accountId": "p1"}
