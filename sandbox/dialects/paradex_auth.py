@@ -191,8 +191,11 @@ def is_public_key(key: int) -> bool:
 
 
 def verify(public_key: int, message_hash: int, signature: Signature) -> bool:
-    """Tell whether `signature` over `message_hash` was made by the holder of `public_key`."""
-    if not (is_public_key(public_key) and 0 <= message_hash < ELEMENT_LIMIT):
+    """Tell whether `signature` over `message_hash` was made by the holder of `public_key`.
+
+    Anyone can sign the message 0 for any key (r = s = the key), so it proves nothing.
+    """
+    if not (is_public_key(public_key) and 0 < message_hash < ELEMENT_LIMIT):
         return False
     try:
         return bool(fast_stark_crypto.verify(public_key, message_hash, signature.r, signature.s))

@@ -117,6 +117,11 @@ def test_hostile_numbers_never_verify_and_never_raise(key: int, message: int, r:
     assert auth.verify(key, message, auth.Signature(r, s)) is False
 
 
+def test_the_message_that_anyone_can_sign_proves_nothing():
+    key = next(x for x in range(1, 100) if auth.is_public_key(x))
+    assert auth.verify(key, 0, auth.Signature(key, key)) is False
+
+
 def test_a_panic_of_the_library_counts_as_a_bad_signature():
     # The dataclass can hold what the parser would have refused.
     assert auth.verify(int(LIMIT_BUY["signer_public_key"], 16), 5, auth.Signature(0, 1)) is False
