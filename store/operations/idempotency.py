@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 
 from store.api_records import CallState, KeptCall
+from store.operations.upsert import insert_into
 from store.tables import IDEMPOTENCY
 from store.writer import Tx
 
@@ -23,15 +24,13 @@ def begin_call(
     tx.connection.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_at < now - timedelta(seconds=keep_s)))
     this = _this(key_id, idempotency_key)
     held_until = now + timedelta(seconds=hold_s)
-    row = tx.connection.execute(select(IDEMPOTENCY).where(this).with_for_update()).mappings().one_or_none()
-    if row is None:
-        tx.connection.execute(
-            insert(IDEMPOTENCY).values(
-                key_id=key_id, idempotency_key=idempotency_key, call=call, body_sha256=body_sha256, holder=holder,
-                held_until=held_until, status=None, body=None, created_at=now,
-            )
-        )  # fmt: skip
+    new = insert_into(tx.connection, IDEMPOTENCY).values(
+        key_id=key_id, idempotency_key=idempotency_key, call=call, body_sha256=body_sha256, holder=holder,
+        held_until=held_until, status=None, body=None, created_at=now,
+    )  # fmt: skip
+    if tx.connection.execute(new.on_conflict_do_nothing()).rowcount == 1:
         return KeptCall(CallState.FRESH)
+    row = tx.connection.execute(select(IDEMPOTENCY).where(this).with_for_update()).mappings().one()
     if (row["call"], row["body_sha256"]) != (call, body_sha256):
         return KeptCall(CallState.CONFLICT)
     if row["status"] is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, case, or_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import case, or_, update
 
 from store.api_records import CountedCalls
+from store.operations.upsert import insert_into
 from store.tables import API_KEYS, RATE_WINDOWS
 from store.writer import Tx
 
@@ -22,7 +22,7 @@ def count_call(tx: Tx, key_id: str, *, now: datetime, window_s: int) -> CountedC
     """
     window = datetime.fromtimestamp(int(now.timestamp()) // window_s * window_s, tz=now.tzinfo)
     _note_use(tx, key_id, now)
-    new = _insert(tx.connection).values(key_id=key_id, window_start=window, calls=1)
+    new = insert_into(tx.connection, RATE_WINDOWS).values(key_id=key_id, window_start=window, calls=1)
     is_later = new.excluded.window_start > RATE_WINDOWS.c.window_start
     statement = new.on_conflict_do_update(
         index_elements=[RATE_WINDOWS.c.key_id],
@@ -38,9 +38,3 @@ def count_call(tx: Tx, key_id: str, *, now: datetime, window_s: int) -> CountedC
 def _note_use(tx: Tx, key_id: str, now: datetime) -> None:
     stale = or_(API_KEYS.c.last_used_at.is_(None), API_KEYS.c.last_used_at < now - timedelta(seconds=_USED_EVERY_S))
     tx.connection.execute(update(API_KEYS).where(API_KEYS.c.key_id == key_id, stale).values(last_used_at=now))
-
-
-def _insert(connection: Connection) -> sqlite.Insert | postgresql.Insert:
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(RATE_WINDOWS)
-    return sqlite.insert(RATE_WINDOWS)
