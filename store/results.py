@@ -23,9 +23,14 @@ def session_rows(home: Path, view: str, session_id: str) -> list[dict[str, Any]]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
 
+def counted_fills(home: Path, session_id: str) -> list[dict[str, Any]]:
+    """Return a session's rows of the view `fills` without those that a venue undid; raises StoreError."""
+    return [row for row in session_rows(home, "fills", session_id) if row["busted_at"] is None]
+
+
 def session_fills(home: Path, session_id: str) -> list[tuple[str, str, Decimal, Decimal, Decimal]]:
-    """Return (venue, side, quantity, price, fee) of each execution of a session, for comparison with the venues."""
+    """Return (venue, side, quantity, price, fee) of each execution of a session that counts, for comparison."""
     return [
         (row["venue"], row["side"], row["quantity"], row["price"], row["fee"])
-        for row in session_rows(home, "fills", session_id)
+        for row in counted_fills(home, session_id)
     ]

@@ -14,7 +14,7 @@ from typing import Any
 
 from store.errors import SessionNotFound
 from store.home import Home
-from store.results import session_rows
+from store.results import counted_fills, session_rows
 from store.warehouse import results
 
 Row = Mapping[str, Any]
@@ -176,7 +176,7 @@ def read_record(home: Home, session_id: str) -> Record:
         return Record(
             session=_session(rows[-1]),
             pairs=tuple(_pair(row) for row in session_rows(home.path, "pairs", session_id)),
-            fills=tuple(_fill(row) for row in session_rows(home.path, "fills", session_id)),
+            fills=tuple(_fill(row) for row in counted_fills(home.path, session_id)),
             payments=tuple(_payment(row) for row in session_rows(home.path, "funding", session_id)),
             positions=tuple(_position(row) for row in session_rows(home.path, "positions", session_id)),
             breaches=tuple(_breach(row) for row in session_rows(home.path, "risk_events", session_id)),

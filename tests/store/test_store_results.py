@@ -37,6 +37,7 @@ from store import (
     open_store,
 )
 from store.columns import OutOfRange, derived, exact
+from store.results import session_fills, session_rows
 from store.segments import SOURCES, sha256_of
 from store.warehouse import load
 
@@ -133,6 +134,26 @@ def test_a_session_arrives_once_however_often_it_is_sealed_and_loaded(store: Sto
         assert store.load().segments == 0
 
     assert_results_hold_exactly(store, 2)
+
+
+def test_an_undone_execution_stays_in_results_with_its_time_and_counts_for_nothing(store: Store) -> None:
+    trade(store, 1)
+    before, *others = store.reads.fills_of_session("s1")
+    store.seal("s1")
+
+    busted = store.journal.bust_fill.now(before.venue, before.account_id, before.trade_id, at=later(9))
+    assert busted is not None
+    assert (busted.session_id, busted.is_new) == ("s1", True)
+    again = store.journal.bust_fill.now(before.venue, before.account_id, before.trade_id, at=later(10))
+    assert again == replace(busted, is_new=False)
+    store.seal("s1")
+    store.load()
+
+    times = {row["trade_id"]: row["busted_at"] for row in session_rows(store.home, "fills", "s1")}
+    assert times == {before.trade_id: later(9), **{other.trade_id: None for other in others}}
+    assert len(session_fills(store.home, "s1")) == len(others)
+    assert store.reads.fills_of_session("s1") == others
+    assert store.reads.totals("s1").fees == sum(other.fee for other in others)
 
 
 def test_segments_from_before_causes_were_told_are_read_as_trades(store: Store) -> None:
