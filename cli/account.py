@@ -42,6 +42,7 @@ def add(
     from cli.secrets import read_key, read_passphrase
     from flows.accounts import label_of
     from flows.roster import add as write
+    from flows.roster import listed
     from store.keystore import Keystore
 
     entry = _entry(
@@ -49,14 +50,13 @@ def add(
         binary_version=binary_version,
     )  # fmt: skip
     home, keystore = here(), Keystore(here().path)
+    if any(known.id == account_id for known in listed(home.path)):
+        raise ConfigurationError(f"account {account_id} is listed already; remove it first", field="id")
     secret = read_key(f"secret key of {account_id} on {venue}", key_file)
     _try_key(entry, secret)
+    # The key first: an account without its key would stop every session of its environment.
     keystore.put(label_of(entry), secret, read_passphrase(keystore))
-    try:
-        write(home.path, entry)
-    except ConfigurationError:
-        keystore.remove(label_of(entry))
-        raise
+    write(home.path, entry)
     if as_json:
         emit(_row(entry, "keystore"))
     else:

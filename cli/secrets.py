@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
+import warnings
 from pathlib import Path
 
-import typer
 from pydantic import SecretStr
 
 from core.errors import ConfigurationError
@@ -37,7 +38,15 @@ def read_passphrase(keystore: Keystore) -> SecretStr:
 def _asked(prompt: str, remedy: str) -> SecretStr:
     if not sys.stdin.isatty():
         raise ConfigurationError(f"{prompt}: standard input is no terminal; {remedy}", field="key")
-    typed = typer.prompt(prompt, hide_input=True, default="", show_default=False, err=True).strip()
+    try:
+        with warnings.catch_warnings():
+            # Python would read on with a visible key where a terminal cannot hide it; that is refused here.
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            typed = getpass.getpass(f"{prompt}: ", stream=sys.stderr).strip()
+    except (EOFError, getpass.GetPassWarning):
+        raise ConfigurationError(
+            f"{prompt}: it cannot be read here without being shown; {remedy}", field="key"
+        ) from None
     if not typed:
         raise ConfigurationError(f"{prompt}: nothing was typed", field="key")
     return SecretStr(typed)
