@@ -16,7 +16,7 @@ from cli.output import clean
 from store import Event, Session
 
 _SPARKS = "▁▂▃▄▅▆▇█"
-_WIDTH = 40
+_WIDTH = 32
 _HALF = 12
 _STYLES = {"active": "cyan", "paused": "yellow", "completed": "green", "failed": "red", "pending": "white"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"
