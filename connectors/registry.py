@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from connectors.settings import BackpackKeys, Endpoints, Environment, Keys, Outside, PacificaKeys, ParadexKeys, Timeouts
-from connectors.venue import VenueClient
+from connectors.surface import WholeClient
 from core.instrument import Venue
 
 # Public base URLs. docs.pacifica.fi (API), docs.paradex.trade (environments), docs.backpack.exchange (REST, streams).
@@ -31,7 +31,7 @@ def sandbox_endpoints(venue: Venue, port_base: int) -> Endpoints:
 
 def open_client(
     account_id: str, keys: Keys, endpoints: Endpoints, outside: Outside, timeouts: Timeouts | None = None
-) -> VenueClient:
+) -> WholeClient:
     """Build the client of one account; nothing is connected yet."""
     timeouts = timeouts or Timeouts()
     match keys:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from connectors.venue import CancelOutcome, PlaceOutcome
+from connectors.venue import CancelOutcome, PlaceOutcome, VenueClient
 from core.account import Balance, FeeTier, LeverageSetting, MarginMode, RequestQuota, Subaccount, Transfer
 from core.market import FundingRate, Mark
 from core.market_data import Candle, CandleInterval, PastFunding, PublicTrade, Statistics, SystemStatus
@@ -160,3 +160,19 @@ class VenueTape(Protocol):
 
     def last_heard(self, channel: Channel) -> datetime | None:
         """Return when a channel last said something, to judge its staleness; None before it did."""
+
+
+class WholeClient(VenueClient, Protocol):
+    """A client with everything its venue offers; trading a pair needs VenueClient alone."""
+
+    @property
+    def records(self) -> VenueRecords:
+        """What the venue keeps about the account."""
+
+    @property
+    def desk(self) -> VenueDesk:
+        """Order commands beyond place and cancel."""
+
+    @property
+    def tape(self) -> VenueTape:
+        """Public streams besides the book."""

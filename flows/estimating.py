@@ -30,7 +30,7 @@ T = TypeVar("T")
 async def visited(accounts: Mapping[str, Account], world: Outside) -> AsyncIterator[dict[str, VenueClient]]:
     """Connect a client to each account, without streams, and close them all at the end; raises VenueError."""
     async with AsyncExitStack() as stack:
-        clients = {}
+        clients: dict[str, VenueClient] = {}
         for name, account in accounts.items():
             clients[name] = open_client(account.ref.account_id, account.keys, account.endpoints, world)
             stack.push_async_callback(clients[name].aclose)

@@ -7,15 +7,36 @@ import inspect
 import pytest
 
 from connectors.backpack.client import BackpackClient
+from connectors.backpack.desk import BackpackDesk
 from connectors.backpack.feed import BackpackFeed
+from connectors.backpack.market_data import BackpackMarketData
+from connectors.backpack.records import BackpackRecords
+from connectors.backpack.tape import BackpackTape
 from connectors.pacifica.client import PacificaClient
+from connectors.pacifica.desk import PacificaDesk
 from connectors.pacifica.feed import PacificaFeed
+from connectors.pacifica.market_data import PacificaMarketData
+from connectors.pacifica.records import PacificaRecords
+from connectors.pacifica.tape import PacificaTape
 from connectors.paradex.client import ParadexClient
+from connectors.paradex.desk import ParadexDesk
 from connectors.paradex.feed import ParadexFeed
+from connectors.paradex.market_data import ParadexMarketData
+from connectors.paradex.records import ParadexRecords
+from connectors.paradex.tape import ParadexTape
+from connectors.surface import VenueDesk, VenueMarketData, VenueRecords, VenueTape
 from connectors.venue import VenueClient, VenueFeed
 
 CLIENTS = [PacificaClient, ParadexClient, BackpackClient]
 FEEDS = [PacificaFeed, ParadexFeed, BackpackFeed]
+
+
+SURFACE = {
+    VenueMarketData: [PacificaMarketData, ParadexMarketData, BackpackMarketData],
+    VenueRecords: [PacificaRecords, ParadexRecords, BackpackRecords],
+    VenueDesk: [PacificaDesk, ParadexDesk, BackpackDesk],
+    VenueTape: [PacificaTape, ParadexTape, BackpackTape],
+}
 
 
 def public_methods(kind: type) -> dict[str, str]:
@@ -39,6 +60,14 @@ def test_a_client_has_the_methods_of_the_seam_and_no_others(kind: type) -> None:
 @pytest.mark.parametrize("kind", FEEDS)
 def test_a_feed_has_the_methods_of_the_seam(kind: type) -> None:
     wanted, awaited = public_methods(VenueFeed), is_awaited(VenueFeed)
+
+    assert {name: public_methods(kind).get(name) for name in wanted} == wanted
+    assert {name: is_awaited(kind).get(name) for name in awaited} == awaited
+
+
+@pytest.mark.parametrize(("seam", "kind"), [(seam, kind) for seam, kinds in SURFACE.items() for kind in kinds])
+def test_the_wider_surface_has_the_methods_of_its_seam(seam: type, kind: type) -> None:
+    wanted, awaited = public_methods(seam), is_awaited(seam)
 
     assert {name: public_methods(kind).get(name) for name in wanted} == wanted
     assert {name: is_awaited(kind).get(name) for name in awaited} == awaited
