@@ -262,6 +262,7 @@ class Exchange(Readings):
         mode = self.mode(instrument)
         if mode.strictness >= VenueMode.CANCEL_ONLY.strictness:
             return
+        book = self._state.books[instrument]
         wanted = {(Side.BUY, p): q for p, q in bids.items()} | {(Side.SELL, p): q for p, q in asks.items()}
         with self._announcer.command():
             for order in self.open_orders(account_id, instrument):
@@ -271,11 +272,17 @@ class Exchange(Readings):
                 else:
                     self._matcher.end(order, OrderStatus.CANCELLED, EndReason.USER_CANCEL)
             for (side, price), quantity in wanted.items():
-                best = self._state.books[instrument].best_price(side.opposite)
-                if mode is VenueMode.POST_ONLY and best is not None and (price - best) * side.sign >= 0:
+                best = book.best_price(side.opposite)
+                crosses = best is not None and (price >= best if side is Side.BUY else price <= best)
+                if crosses and mode is VenueMode.POST_ONLY:
                     continue
-                request = OrderRequest(account_id, instrument, side, OrderKind.LIMIT, quantity, price)
-                self._matcher.work(self._matcher.create(request))
+                order = self._matcher.create(
+                    OrderRequest(account_id, instrument, side, OrderKind.LIMIT, quantity, price)
+                )
+                if crosses:
+                    self._matcher.work(order)
+                else:
+                    self._matcher.rest(order)
 
     # --- what the venue itself does -------------------------------------------------------------
     def set_prices(self, instrument: str, mark: Decimal, index: Decimal, premium: Decimal) -> None:

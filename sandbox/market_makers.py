@@ -33,9 +33,11 @@ class MarketMaker:
         self._random = random.Random(f"{seed}/maker/{exchange.name}/{instrument}")
         self._half_spread_bps = HALF_SPREAD_BPS[exchange.name]
         self._skew_bps = 0.0
-        self._notionals: dict[Side, list[float]] = {
+        self._notionals: dict[Side, list[Decimal]] = {
             side: [self._notional(level) for level in LEVEL_NOTIONALS] for side in Side
         }
+        away = [self._half_spread_bps + LEVEL_GAP_BPS * n * (1 + 0.15 * n) for n in range(len(LEVEL_NOTIONALS))]
+        self._away = [Decimal(f"{bps:.4f}") / 10_000 for bps in away]  # of the centre, for each level
 
     @property
     def venue(self) -> str:
@@ -81,21 +83,20 @@ class MarketMaker:
                 raise
 
     def _ladder(self, side: Side, centre: Decimal, depth_share: Decimal) -> dict[Decimal, Decimal]:
-        spec, ladder = self._spec, {}
+        spec, sign, ladder = self._spec, side.sign, {}
         rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
         last: Decimal | None = None
         for level, notional in enumerate(self._notionals[side]):
-            away_bps = self._half_spread_bps + LEVEL_GAP_BPS * level * (1 + 0.15 * level)
-            price = centre * (1 - side.sign * Decimal(f"{away_bps:.4f}") / 10_000)
+            price = centre * (1 - sign * self._away[level])
             price = (price / spec.tick).to_integral_value(rounding) * spec.tick
-            if last is not None and (price - last) * side.sign >= 0:
-                price = last - side.sign * spec.tick
+            if last is not None and (price - last) * sign >= 0:
+                price = last - sign * spec.tick
             if price <= 0:
                 break
             last = price
-            lots = (Decimal(f"{notional:.2f}") * depth_share / price / spec.lot).to_integral_value()
+            lots = (notional * depth_share / price / spec.lot).to_integral_value()
             ladder[price] = max(lots, Decimal(1)) * spec.lot
         return ladder
 
-    def _notional(self, base: float) -> float:
-        return base * self._random.uniform(0.15, 1.6)
+    def _notional(self, base: float) -> Decimal:
+        return Decimal(f"{base * self._random.uniform(0.15, 1.6):.2f}")

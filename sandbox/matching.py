@@ -106,11 +106,15 @@ class Matcher:
         elif order.tif is TimeInForce.FOK:
             self.end(order, OrderStatus.CANCELLED, EndReason.FOK_UNFILLED)
         else:
-            order.status = OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.OPEN
-            self._stamp(order)
-            self._state.books[order.instrument].add(order)
-            self._resting.add(order.id)
-            self._announcer.order(order, OrderChange.RESTED)
+            self.rest(order)
+
+    def rest(self, order: Order) -> None:
+        """Put a live limit order that meets nobody into the book."""
+        order.status = OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.OPEN
+        self._stamp(order)
+        self._state.books[order.instrument].add(order)
+        self._resting.add(order.id)
+        self._announcer.order(order, OrderChange.RESTED)
 
     def unrest(self, order: Order) -> None:
         """Take a resting order out of the book to change it; `work` puts it back."""

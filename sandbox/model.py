@@ -157,7 +157,10 @@ class VenueMode(StrEnum):
     @property
     def strictness(self) -> int:
         """0 (OPEN) to 4 (MAINTENANCE)."""
-        return tuple(VenueMode).index(self)
+        return _STRICTNESS[self]
+
+
+_STRICTNESS = {mode: number for number, mode in enumerate(VenueMode)}
 
 
 class Liquidity(StrEnum):

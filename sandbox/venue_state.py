@@ -82,6 +82,8 @@ class VenueState:
     def mode(self, instrument: str | None = None) -> VenueMode:
         """What the venue takes at present; with an instrument, the stricter of the venue's and the market's."""
         venue = self.modes[None]
+        if len(self.modes) == 1:
+            return venue
         return max(venue, self.modes.get(instrument, venue), key=lambda mode: mode.strictness)
 
     def liquidation_rate(self, instrument: str) -> Decimal:
