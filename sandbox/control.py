@@ -31,7 +31,7 @@ from sandbox.model import Refusal
 from sandbox.ports import rest_url, ws_url
 from sandbox.quirks import QuirkError
 from sandbox.scenarios import Scenario
-from sandbox.world import World
+from sandbox.world import COALESCE_AFTER, TICK_US, World
 
 OWN_STEPS = "steps of one's own"
 
@@ -106,7 +106,7 @@ class Control:
         """Advance or re-pace venue time, or skew one venue's clock."""
         body = ClockBody.model_validate_json(await request.body())
         if body.advance_s is not None:
-            self._world.advance(int(body.advance_s * 1_000_000))
+            _advance(self._world, int(body.advance_s * 1_000_000))
         if body.speed is not None:
             self._world.clock.set_speed(body.speed)
         if body.skew_ms is not None and body.venue is not None:
@@ -210,6 +210,14 @@ class FieldError(Exception):
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
         self.field = field
+
+
+def _advance(world: World, delta_us: int) -> None:
+    """Let time jump, but live through the last seconds: what the venues show with a delay is then of after the jump."""
+    tail_us = min(delta_us, COALESCE_AFTER * TICK_US)
+    if delta_us > tail_us:
+        world.advance(delta_us - tail_us)
+    world.advance(tail_us)
 
 
 def create_control_app(world: World, port_base: int) -> Starlette:
