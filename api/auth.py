@@ -94,6 +94,20 @@ class Keys:
         good = hmac.compare_digest(digest(secret), _NOBODY if key is None else key.secret_sha256)
         return key if good and key is not None and key.is_valid else None
 
+    async def redeem(self, ticket: str, address: str, *, at: datetime) -> ApiKey:
+        """Use a ticket up and return its key; raise Unauthorized, or RateLimitExceeded after many failures.
+
+        A ticket that is none costs a read: strangers cannot make the store write.
+        """
+        key_id = None
+        if await asyncio.to_thread(self._store.reads.has_ticket, digest(ticket)):
+            key_id = await self._store.journal.redeem_ticket(digest(ticket), now=at)
+        key = None if key_id is None else await self.by_id(key_id)
+        if key is None:
+            self._throttle.failed(address)
+            raise Unauthorized
+        return key
+
     async def by_id(self, key_id: str) -> ApiKey | None:
         """Return the valid key of an id (of a ticket, say), None when there is none."""
         key = await asyncio.to_thread(self._store.reads.api_key, key_id)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
 from api.context import Services, read
+from api.errors import ServiceUnavailable
 from api.venues_pool import VenueReader
 from core.errors import MarketDataUnavailable, VenueError
 from core.estimate import AccountFacts, Effort, Estimate, estimate
@@ -18,6 +19,7 @@ from store.requests import SessionRequest
 T = TypeVar("T")
 
 SEED = 7
+WAIT_S = 20.0
 EFFORT = Effort(paths=24, pairs_max=1200)
 
 
@@ -29,10 +31,17 @@ async def estimated(here: Services, request: SessionRequest, accounts: Mapping[s
     strategy = request.to_strategy()
     facts = await _facts(here, strategy, accounts)
     seed = SEED if request.seed is None else request.seed
-    async with here.estimating:
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await here.estimating.acquire()
+    except TimeoutError:
+        raise ServiceUnavailable("too many estimates are wished for at once; try again") from None
+    try:
         return await read(
             estimate, facts, strategy, request.to_goal(), now=here.now(), seed=seed, effort=EFFORT
         )  # fmt: skip
+    finally:
+        here.estimating.release()
 
 
 async def _facts(here: Services, strategy: Strategy, accounts: Mapping[str, Account]) -> list[AccountFacts]:

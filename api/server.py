@@ -35,6 +35,8 @@ def main() -> int:
         uvicorn.Config(
             create_app(settings, outside),
             host="127.0.0.1", port=settings.home.api_port, log_config=None, access_log=False, server_header=False,
+            # Failed keys are counted by address: nobody may choose the address they are counted under.
+            proxy_headers=False,
             timeout_graceful_shutdown=GRACE_S, ws=LiveProtocol,
             **SOCKET_OPTIONS,  # type: ignore[arg-type]
         )

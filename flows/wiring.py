@@ -193,5 +193,5 @@ async def _connect(desk: Desk) -> None:
 
 
 def open_home_store() -> Store:
-    """Open the operational store of this process's data folder."""
-    return open_store(home().path)
+    """Open this process's operational store: the database HEDGE_DATABASE_URL names, else SQLite in the data folder."""
+    return open_store(home().path, os.environ.get("HEDGE_DATABASE_URL") or None)

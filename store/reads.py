@@ -72,6 +72,7 @@ from store.tables import (
     SESSION_VIEWS,
     SESSIONS,
     STARTS,
+    TICKETS,
 )
 from store.writer import typed_error
 
@@ -328,6 +329,10 @@ class Reads:
     def api_keys(self) -> list[ApiKey]:
         """Return all API keys, oldest first."""
         return self._all(select(API_KEYS).order_by(API_KEYS.c.created_at, API_KEYS.c.key_id), api_key_of)
+
+    def has_ticket(self, ticket_sha256: str) -> bool:
+        """Tell whether there is a ticket with this digest, perhaps one that ran out."""
+        return bool(self._count(select(func.count()).where(TICKETS.c.ticket_sha256 == ticket_sha256)))
 
     def last_start(self, session_id: str) -> Start | None:
         """Return the newest start of a session; None when it was never started through the outbox."""

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import APIRouter, FastAPI, WebSocket
 from starlette.responses import Response
 
-from api.auth import READERS, Keys, bearer, digest
+from api.auth import READERS, Keys, bearer
 from api.context import Services
 from api.errors import Forbidden, ServiceUnavailable, error_response
 from api.hub import Hub
@@ -90,6 +90,4 @@ class _Door:
         if ticket is None:
             text = bearer(socket.headers.get("Authorization")) or query.get("api_key")
             return await services.keys.authenticate(text, address)
-        key_id = await services.store.journal.redeem_ticket(digest(ticket), now=services.now())
-        key = None if key_id is None else await services.keys.by_id(key_id)
-        return key or await services.keys.authenticate(None, address)
+        return await services.keys.redeem(ticket, address, at=services.now())

@@ -99,3 +99,35 @@ async def test_unknown_key_id_and_wrong_secret_are_told_alike(api: Api) -> None:
     assert await keys.look_up(wrong) is None
     one, other = await api.get("/sessions", key=wrong), await api.get("/sessions", key="hk_nobody00_" + "a" * 43)
     assert one.json()["error"] == other.json()["error"]
+
+
+async def test_key_that_is_spent_and_ticket_that_is_none_make_the_store_write_nothing(world: ApiWorld) -> None:
+    world.rate = 1
+    async with world.opened() as api:
+        for _ in range(2):
+            await api.get("/sessions")
+        before = _writes(api)
+        for _ in range(5):
+            assert (await api.get("/sessions")).status_code == 429
+            assert (await api.get("/report/none?ticket=guess", key="", base="")).status_code == 401
+            assert (await api.get("/sessions", key="hk_wrong")).status_code == 401
+        assert _writes(api) == before
+        world.clock.advance(60)
+        assert (await api.get("/sessions")).status_code == 200
+        assert _writes(api) == before + 1
+
+
+async def test_guessing_tickets_is_slowed_down(api: Api) -> None:
+    answers = [await api.get(f"/report/none?ticket={n}", key="", base="") for n in range(FAILURES_MAX + 1)]
+    assert [answer.status_code for answer in answers] == [401] * FAILURES_MAX + [429]
+
+
+def _writes(api: Api) -> int:
+    """How many writing transactions there were, by the store's own clock."""
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(api.store.url)
+    with engine.connect() as connection:
+        change = connection.execute(text("select change from clock")).scalar_one()
+    engine.dispose()
+    return int(change)
