@@ -11,6 +11,7 @@ import { showNew } from "./views/new.js";
 const main = document.getElementById("main");
 const views = { sessions: showSessions, session: showSession, accounts: showAccounts, new: showNew };
 let leave = null;
+let isAtGate = false;
 
 /** Say where the money is: the strip above everything, and the page's title. */
 function environment(name) {
@@ -36,7 +37,8 @@ async function show() {
   environment(null);
   link(null);
   document.getElementById("forget").hidden = !key.get();
-  if (!key.get()) return askForKey(main, show);
+  isAtGate = !key.get();
+  if (isAtGate) return askForKey(main, show);
   const [name, argument] = location.hash.replace(/^#\//, "").split("/");
   const view = views[name] ? name : "sessions";
   for (const anchor of document.querySelectorAll("[data-nav]")) {
@@ -68,7 +70,7 @@ document.getElementById("theme").addEventListener("click", () => {
 });
 document.getElementById("forget").addEventListener("click", () => { key.forget(); show(); });
 window.addEventListener("key-refused", () => {
-  if (!key.get()) return;
+  if (isAtGate || !key.get()) return; // at the gate the form itself says so
   key.forget();
   toast("That key is not accepted (any more).", "bad");
   show();
