@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 WORKERS ?= 2
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
-.PHONY: help demo test contract-quirks lint types check docs lock up down clean
+.PHONY: help demo test contract-quirks soak lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -38,7 +38,10 @@ types: .venv/.dev         ## mypy alone
 	$(BIN)/mypy
 
 bench: .venv/.dev         ## orders signed and book frames read per second, beside ccxt (under two minutes)
-	$(BIN)/python -m benchmarks.signing && $(BIN)/python -m benchmarks.books
+	$(BIN)/python -m benchmarks.signing && $(BIN)/python -m benchmarks.books && $(BIN)/python -m benchmarks.twins --minutes 10
+
+soak: .venv/.dev          ## an hour of virtual time with every kind of trouble: no execution lost or doubled (ARGS="seed minutes")
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 model: .venv/.dev         ## walk the pair state machine through everything venues and restarts may do, and print the count
 	$(BIN)/python -m tests.simulation.pair_model
