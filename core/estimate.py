@@ -162,7 +162,7 @@ def _summary(scene: Rehearsal, paths: Sequence[Path], seed: int) -> Estimate:
         naked_usd_max=quantiles([path.naked_usd_max for path in paths]),
         naked_usd_seconds=naked,
         accounts=tuple(_account(facts.account, played) for facts in scene.facts.values()),
-        cautions=(
+        cautions=_once(
             *cautions_before(scene),
             *cautions_on_the_way(paths),
             *cautions_of_costs(scene, cost=None if cost is None else cost.p90, naked_usd_seconds=naked.p90),
@@ -173,6 +173,14 @@ def _summary(scene: Rehearsal, paths: Sequence[Path], seed: int) -> Estimate:
         seed=seed,
         assumptions=scene.assumptions,
     )
+
+
+def _once(*cautions: Caution) -> tuple[Caution, ...]:
+    """The first word on each matter and account: what a start would refuse, the gate refuses too."""
+    found: dict[tuple[str, str | None], Caution] = {}
+    for caution in cautions:
+        found.setdefault((caution.code, caution.account_id), caution)
+    return tuple(found.values())
 
 
 def quantiles(values: Sequence[Decimal]) -> Quantiles:

@@ -18,6 +18,7 @@ from core.account import AccountRef, Margin
 from core.exposure import Exposure
 from core.instrument import Market
 from core.market import Book, FundingRate, Level, Mark
+from core.market_data import SystemStatus
 from core.numbers import ZERO
 from core.order import OrderType, Side
 from core.pair import policy_of
@@ -70,7 +71,8 @@ class AccountFacts:
     """One account before a session, as just read.
 
     The market carries the fees that the account pays. book, mark: None while not proven, the account then takes no
-    leg. funding, margin, venue_volume_24h: None means not known, which is not zero.
+    leg. funding, margin, venue_volume_24h: None means not known, which is not zero. status None: the venue says
+    nothing of its own state.
     """
 
     account: AccountRef
@@ -80,6 +82,7 @@ class AccountFacts:
     funding: FundingRate | None
     margin: Margin | None
     venue_volume_24h: Decimal | None = None
+    status: SystemStatus | None = None
 
 
 @dataclass(slots=True)
@@ -299,9 +302,8 @@ class _Stage:
         mark = facts.mark.mark if facts.mark is not None else None
         margin = facts.margin and replace(facts.margin, available=self._free_margin(facts))
         exposure = Exposure(leg.account, leg.market.symbol, held.position)
-        return LegFacts(
-            facts.book, facts.mark, margin, exposure, marketable_price(leg.market, mid, leg.side, slippage, mark=mark)
-        )
+        price = marketable_price(leg.market, mid, leg.side, slippage, mark=mark)
+        return LegFacts(facts.book, facts.mark, margin, exposure, price, facts.status)
 
     def _turn(self, plan: PairPlan) -> bool:
         """Fill a pair; False when resting orders were not reached for as long as a session waits."""

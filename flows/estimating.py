@@ -55,13 +55,16 @@ async def read_facts(
 
 
 async def _facts(client: VenueClient, account: AccountRef, market: Market) -> AccountFacts:
-    book, mark, funding, margin = await asyncio.gather(
+    book, mark, funding, margin, day, status = await asyncio.gather(
         _known(client.book(market.symbol)),
         _known(client.mark(market.symbol)),
         _known(client.funding_rate(market.symbol)),
         _known(client.margin()),
+        _known(client.market_data.statistics(market.symbol)),
+        _known(client.market_data.system_status()),
     )
-    return AccountFacts(account, market, book, mark, funding, margin)
+    volume = None if day is None else day.volume_quote
+    return AccountFacts(account, market, book, mark, funding, margin, volume, status)
 
 
 async def _known(reading: Awaitable[T]) -> T | None:

@@ -16,6 +16,7 @@ from core.errors import InsufficientAccounts, InvalidStrategy, MarketDataUnavail
 from core.estimate import AccountFacts, Assumptions, Effort, Estimate, LegDelay, estimate, quantiles, with_fees
 from core.instrument import Venue
 from core.limits import Severity
+from core.market_data import SystemStatus, VenueState
 from core.order import OrderType
 from core.strategy import Distribution, SessionGoal, Strategy
 
@@ -240,6 +241,13 @@ def test_a_stale_book_is_told() -> None:
     old = book(A, D(2500), at=NOW - timedelta(seconds=60))
 
     assert "book_stale" in codes(estimated([facts("a", A, book=old), facts("b", B)]))
+
+
+def test_a_venue_that_is_not_open_is_told() -> None:
+    closed = SystemStatus(B, VenueState.MAINTENANCE, "back soon", NOW)
+
+    caution = next(c for c in estimated([facts("a", A), facts("b", B, status=closed)]).cautions if "closed" in c.code)
+    assert caution.account_id == "b"
 
 
 def test_resting_orders_that_nothing_reaches_stall_and_say_so() -> None:
