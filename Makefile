@@ -37,8 +37,8 @@ lint: .venv/.dev          ## format, lint, types and import contracts
 types: .venv/.dev         ## mypy alone
 	$(BIN)/mypy
 
-bench: .venv/.dev         ## orders signed and book frames read per second, beside ccxt (under two minutes)
-	$(BIN)/python -m benchmarks.signing && $(BIN)/python -m benchmarks.books && $(BIN)/python -m benchmarks.twins --minutes 10
+bench: .venv/.dev         ## orders signed, books read, API answers and live updates, beside ccxt and Prefect (minutes)
+	$(BIN)/python -m benchmarks.signing && $(BIN)/python -m benchmarks.books && $(BIN)/python -m benchmarks.api && $(BIN)/python -m benchmarks.twins --minutes 10
 
 soak: .venv/.dev          ## an hour of virtual time with every kind of trouble: no execution lost or doubled (ARGS="seed minutes")
 	$(BIN)/python -m benchmarks.soak $(ARGS)
