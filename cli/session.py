@@ -44,7 +44,7 @@ def start(session_id: str, as_json: AsJson = False) -> None:
     from cli.runs import start as begin
 
     with opened() as store:
-        run_id = begin(store, here(), store.reads.session(session_id), now=now())
+        run_id = begin(store, here(), store.reads.session(session_id))
     if as_json:
         emit({"sessionId": session_id, "flowRunId": run_id})
     else:
@@ -59,7 +59,7 @@ def run(request: Request, environment: Where = "sandbox", as_json: AsJson = Fals
     document = _parse(request)
     with opened() as store:
         session = _create(store, document, environment)
-        begin(store, here(), session, now=now())
+        begin(store, here(), session)
         if not as_json:
             typer.echo(f"session {session.session_id}")
         _watch(store, session.session_id, WATCH_S, as_json=as_json)

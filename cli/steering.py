@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import typer
 
-from api.runs import PrefectUnreachable
 from cli.output import emit
 from cli.place import DONE, NOT_CLEAN, NotReachable, here, now, opened
 from cli.runs import revive
@@ -97,8 +96,8 @@ def ask(
 def _see_that_it_runs(store: Store, home: Home, session: Session) -> str | None:
     """The command stands whatever comes of this: it is obeyed by the session's next run."""
     try:
-        return revive(store, home, session, now=now())
-    except (NotReachable, PrefectUnreachable) as error:
+        return revive(store, home, session.session_id)
+    except NotReachable as error:
         raise NotReachable(f"it is asked, but no run is there to obey and none could be started: {error}") from None
 
 
