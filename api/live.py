@@ -54,7 +54,7 @@ class LiveLimits:
     mistakes: int = 20
     idle_s: float = 60.0
     send_s: float = 10.0
-    recheck_s: float = 15.0
+    recheck_s: float = 30.0
     queue: int = QUEUE_MAX
     sockets: int = 2000
 

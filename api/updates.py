@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from api.documents.common import iso
 from api.hub import MARKET, Update
 from api.views.pairs import pair_document
+from api.views.records import told
 from api.views.sessions import breach_document, metrics_of
 from core.numbers import ZERO
 from core.risk import Severity
@@ -89,7 +90,7 @@ class Progress:
             case "risk":
                 return _risk(event)
             case "status":
-                return {**event.payload, **self._standing(session, event.sequence, event.at)}
+                return {**told(event), **self._standing(session, event.sequence, event.at)}
             case _:
                 return {"kind": event.type, **event.payload}
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api.documents.records import EventDocument, FillDocument
 from core.order import Fill
 from store import Event
 
 
 def event_document(event: Event) -> EventDocument:
-    """Return an event with the payload as it was written."""
+    """Return an event with its payload."""
     return EventDocument(
-        sequence=event.sequence, timestamp=event.at, channel=event.channel, type=event.type, data=dict(event.payload)
+        sequence=event.sequence, timestamp=event.at, channel=event.channel, type=event.type, data=told(event)
     )
+
+
+def told(event: Event) -> dict[str, Any]:
+    """Return an event's payload as it was written; where this machine keeps the report stays here."""
+    if event.type != "settled":
+        return dict(event.payload)
+    return {**event.payload, "report": f"/api/v1/hedging/sessions/{event.session_id}/report"}
 
 
 def fill_document(fill: Fill) -> FillDocument:

@@ -13,6 +13,7 @@ from api_world import ApiWorld
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from api.live import LiveLimits
 from store.api_records import Scope
 from tests.fakes.served_api import ServedApi, served, told_session
 
@@ -105,7 +106,8 @@ async def test_what_a_session_says_becomes_the_four_channels_without_a_gap(servi
         ("status", "decision"), ("risk", "risk_update"), ("status", "notice"), ("status", "session_update"),
         ("status", "settled"),
     ]  # fmt: skip
-    begun, pair, metrics, decision, risk, notice, ended, _ = (u["data"] for u in updates)
+    begun, pair, metrics, decision, risk, notice, ended, settled = (u["data"] for u in updates)
+    assert settled["report"] == f"/api/v1/hedging/sessions/{told.session_id}/report"
     assert (begun["status"], begun["volumeGenerated"], begun["activeOrders"]) == ("active", 0.0, 0)
     assert pair["orderPair"]["buyOrder"]["filledQuantity"] == 0.1
     assert pair["orderPair"]["sellOrder"]["venue"] == "paradex"
@@ -168,3 +170,12 @@ async def test_two_processes_on_one_store_each_tell_everything(world: ApiWorld) 
         await told.tell()
         heard = [[await hear(socket) for _ in range(told.EVENTS)] for socket in sockets]
     assert heard[0] == heard[1]
+
+
+async def test_more_listeners_than_the_process_serves_are_sent_away(service: ServedApi) -> None:
+    session_id = await service.api.created()
+    service.api.app.state.live.limits = LiveLimits(sockets=1)
+    url = f"{service.socket(session_id)}?api_key={service.api.key}"
+    async with connect(url) as socket:
+        await subscribe(socket, session_id)
+        assert await refusal(url) == (503, "SERVICE_UNAVAILABLE")

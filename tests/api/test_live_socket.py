@@ -164,6 +164,13 @@ async def test_a_socket_that_never_subscribes_is_closed() -> None:
         assert await close_code(client) == 1008
 
 
+async def test_a_record_that_cannot_be_read_closes_the_socket_to_come_back_later() -> None:
+    async with live_server() as world, world.client() as client:
+        world.record.broken = True
+        await client.say(type="subscribe")
+        assert await close_code(client) == 1013
+
+
 async def test_a_revoked_key_closes_its_open_sockets() -> None:
     async with live_server(limits=LiveLimits(recheck_s=0.02)) as world, world.client() as client:
         await client.subscribe("status")
@@ -206,7 +213,7 @@ async def test_a_reader_that_does_not_read_is_let_go_of_and_nobody_else_notices(
             world.record.add(padding=20_000)
             assert (await quick.hear())["sequence"] == number + 1
         async with asyncio.timeout(PATIENCE_S):
-            while world.live.sockets > 1:
+            while world.live.sockets > 1 or len(world.server.server_state.connections) > 1:
                 await asyncio.sleep(0)
         assert await close_code(stuck) in (4408, None)
 
