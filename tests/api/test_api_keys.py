@@ -27,6 +27,7 @@ async def test_new_key_works_with_its_scopes_until_it_is_revoked(api: Api) -> No
 
 
 async def test_list_of_keys_says_who_they_are_and_when_they_were_used(api: Api) -> None:
+    api.world.clock.advance(1)
     text = (await api.post("/keys", {"name": "a reader", "scopes": ["read"]})).json()["apiKey"]
     await api.get("/sessions", key=text)
     answer = await api.get("/keys")

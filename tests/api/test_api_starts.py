@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -204,6 +205,14 @@ async def test_start_that_is_refused_for_funds_changes_nothing(api: Api) -> None
     assert api.store.reads.session(session_id).status is SessionStatus.PENDING
     assert api.store.reads.last_start(session_id) is None
     assert api.world.prefect.asked == 0
+
+
+async def test_position_that_is_not_the_sessions_keeps_it_from_starting(api: Api) -> None:
+    session_id = await api.created()
+    api.world.venues["account2"].meddle(Decimal("0.25"))
+    answer = await api.post(f"/sessions/{session_id}/start")
+    assert code_of(answer) == "ACCOUNT_NOT_ACTIVE"
+    assert answer.json()["error"]["details"] == {"accountId": "account2", "position": "0.25"}
 
 
 async def test_account_of_a_running_session_starts_no_other(api: Api) -> None:
