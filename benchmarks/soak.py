@@ -125,11 +125,13 @@ class Trader:
 
     async def _end(self, intent: OrderIntent, venue_order_id: str | None) -> None:
         """Cancel until the venue says how the order ended: never two orders at a time."""
+        said: object = None
         for _ in range(TRIES):
             try:
                 await self._client.cancel(intent, venue_order_id)
-                report = await self._client.order(intent, venue_order_id)
-            except HedgeError:
+                said = report = await self._client.order(intent, venue_order_id)
+            except HedgeError as failure:
+                said = failure
                 await self._outside.sleep(2.0)
                 continue
             if isinstance(report, OrderReport) and report.status.is_final:
@@ -137,7 +139,7 @@ class Trader:
             if isinstance(report, NotFound) and self._outside.clock() > intent.valid_until + LATE:
                 return  # never arrived, and may no longer
             await self._outside.sleep(1.0)
-        raise AssertionError(f"{intent.venue}: the end of {intent.client_order_id} never became known")
+        raise AssertionError(f"{intent.venue}: the end of {intent.client_order_id} never became known: {said!r}")
 
     def _intent(self, market: Market) -> OrderIntent | None:
         book, now = self._client.feed.book(SYMBOL), self._outside.clock()

@@ -136,13 +136,13 @@ class BackpackRest:
         return verdict.read_error(answer, what, self._account_id)
 
     def _heed(self, answer: Answer, budget: TokenBucket) -> None:
-        """Slow down when told to, and measure the clock again before the next read when a request came too late."""
+        """Slow down when told to, and measure the clock again before the next read when a time was not taken."""
         refused = verdict.refusal(answer)
         if refused is None:
             return
         if refused.code == verdict.RATE_LIMITED:
             budget.pause(retry_after_s(answer.headers, verdict.PAUSE_S_DEFAULT))
-        elif refused.code == verdict.REQUEST_EXPIRED:
+        elif refused.code == verdict.REQUEST_EXPIRED or verdict.is_ahead(refused):
             self._is_clock_doubted = True
 
     async def _keep_clock(self) -> None:

@@ -56,6 +56,7 @@ KNOWN_CODES = frozenset({
 _AUTH_CODES = frozenset({"INVALID_SIGNATURE", "UNAUTHORIZED", "FORBIDDEN"})
 # A bad signature comes as INVALID_CLIENT_REQUEST as well; only the text tells.
 _AUTH_TEXT = re.compile(r"signature|X-API-Key|X-Timestamp|X-Window|invalid timestamp|api key", re.IGNORECASE)
+_AHEAD_TEXT = re.compile(r"invalid timestamp", re.IGNORECASE)
 _EXPIRED_TEXT = re.compile(r"request has expired", re.IGNORECASE)
 # The engine may have acted although the door says no.
 _AMBIGUOUS_CODES = frozenset({"TIMEOUT", "SERVER_ERROR", "TOO_EARLY"})
@@ -92,6 +93,11 @@ def refusal(answer: Answer) -> Refusal | None:
     if answer.status == 401 or problem.code in _AUTH_CODES or _AUTH_TEXT.search(problem.message):
         return Refusal(AUTH, text)
     return Refusal(problem.code, text) if problem.code in KNOWN_CODES else None
+
+
+def is_ahead(refused: Refusal) -> bool:
+    """Tell whether the venue took the request's time for one of its own future."""
+    return refused.code == AUTH and _AHEAD_TEXT.search(refused.text) is not None
 
 
 def problem_of(answer: Answer) -> wire.Problem | None:

@@ -357,14 +357,15 @@ async def test_funding_payments_since_a_time_are_oldest_first(stepped, venue) ->
     assert payments[-1].payment == Decimal("0.11")
 
 
-async def test_a_request_that_came_too_late_makes_the_clock_be_read_again(stepped, venue) -> None:
-    late = httpx.Response(400, json={"code": "INVALID_CLIENT_REQUEST", "message": "Request has expired"})
+@pytest.mark.parametrize(("text", "code"), [("Request has expired", "REQUEST_EXPIRED"), ("Invalid timestamp", "AUTH")])
+async def test_a_time_that_was_not_taken_makes_the_clock_be_read_again(stepped, venue, text: str, code: str) -> None:
+    late = httpx.Response(400, json={"code": "INVALID_CLIENT_REQUEST", "message": text})
     venue.on("POST /api/v1/order", late)
     venue.on("GET /api/v1/orders", httpx.Response(200, json=[]))
     client = await connected(stepped, venue)
     outcome = await client.place(intent())
     assert isinstance(outcome, Rejected)
-    assert outcome.code == "REQUEST_EXPIRED"
+    assert outcome.code == code
     before = len(venue.asked("GET /api/v1/time"))
     await client.open_orders("ETH/USD")
     await client.open_orders("ETH/USD")
