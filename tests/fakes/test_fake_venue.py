@@ -61,6 +61,48 @@ async def test_own_orders_that_could_meet_are_a_violation_across_accounts_of_a_v
     assert isinstance(await neighbour.place(intent(neighbour, "three", Side.SELL, "2499.1")), Accepted)
 
 
+async def test_order_still_on_its_way_could_meet_an_own_order_too(world: World) -> None:
+    venue, neighbour = world.venues["a"], world.venues["c"]
+    venue.script(Script(answer=Answer.UNKNOWN, arrives_after_s=3))
+    await venue.place(intent(venue))
+    with pytest.raises(Violation, match="could meet own order one"):
+        await neighbour.place(intent(neighbour, "two", Side.SELL, "2499"))
+
+
+async def test_stream_may_tell_executions_in_the_wrong_order(world: World) -> None:
+    venue = world.venues["a"]
+    venue.script(Script(pieces=2, reordered_s=1))
+    await venue.place(intent(venue))
+    await world.clock.sleep(2)
+    told = [event for event in venue.feed.drain() if isinstance(event, FillUpdate | OrderUpdate)]
+    trades = [event.fill.trade_id for event in told if isinstance(event, FillUpdate)]
+    assert trades == ["a-t2", "a-t1"]
+    assert isinstance(told[1], OrderUpdate)
+    assert told[1].report.status is OrderStatus.FILLED
+
+
+async def test_book_that_got_stuck_grows_old_and_lives_again(world: World) -> None:
+    venue = world.venues["a"]
+    venue.freeze(10)
+    await world.clock.sleep(9)
+    old = venue.feed.book("ETH/USD")
+    assert old is not None
+    assert old.received_time == START
+    await world.clock.sleep(2)
+    fresh = venue.feed.book("ETH/USD")
+    assert fresh is not None
+    assert fresh.received_time > START
+
+
+async def test_undone_execution_leaves_its_trade_id_unused(world: World) -> None:
+    venue = world.venues["a"]
+    for number in ("one", "two", "three"):
+        await venue.place(intent(venue, number))
+        if number == "two":
+            venue.bust(venue.executions[0][0])
+    assert [fill.trade_id for fill, _ in venue.executions] == ["a-t2", "a-t3"]
+
+
 async def test_the_same_prices_on_two_venues_are_no_violation(world: World) -> None:
     for name, side in (("a", Side.BUY), ("b", Side.SELL)):
         world.venues[name].script(RESTS)

@@ -7,8 +7,9 @@ consistent with each other, and accuses whoever sends an order twice or lets two
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,6 +25,7 @@ from connectors.venue import (
     FeedEvent,
     FeedHealth,
     FillUpdate,
+    FundingUpdate,
     NotFound,
     NotSent,
     OrderUpdate,
@@ -66,9 +68,10 @@ class Script:
 
     answer: what `place` returns. share: the part of the quantity that executes. fill_after_s: how long after its
     arrival. arrives_after_s: how long after sending the order reaches the venue; None: never (with `unknown` only).
-    answer_after_s: how long `place` takes. crash: the process dies "before" the order arrives or "after" it.
-    pieces: number of executions. events_after_s: how long the stream needs to tell; None: it never tells. copies: how
-    often the stream tells each execution. anonymous: executions and reports carry the venue's order id only.
+    answer_after_s: how long `place` takes. crash: the process dies "before" the order arrives or "after" it. pieces:
+    number of executions. events_after_s: how long the stream needs to tell; None: it never tells. copies: how often
+    the stream tells each execution. reordered_s: how much later the stream tells the first execution; each further
+    one less, so that they come in the wrong order. anonymous: executions and reports carry the venue's order id only.
     rest_after_s: how long REST needs to list the executions. not_found: how many questions about the order are
     answered "no such order" first. cross: the part of the rest that executes just before a cancel takes effect.
     cancel: what a cancel is answered with.
@@ -83,6 +86,7 @@ class Script:
     pieces: int = 1
     events_after_s: float | None = 0.0
     copies: int = 1
+    reordered_s: float = 0.0
     anonymous: bool = False
     rest_after_s: float = 0.0
     not_found: int = 0
@@ -110,6 +114,7 @@ class Booked:
     filled: Decimal = ZERO
     paid: Decimal = ZERO
     not_found: int = 0
+    told: int = 0
 
     @property
     def rest(self) -> Decimal:
@@ -134,8 +139,9 @@ class FakeFeed:
         """Nothing to close."""
 
     def book(self, symbol: str) -> Book | None:
-        """The venue's book of now, None while the stream is down."""
-        return self.venue.book_now() if self.is_up and symbol == self.venue.market.symbol else None
+        """The venue's book of now, or the one that got stuck; None while the stream is down."""
+        shown = self.venue.stuck or self.venue.book_now()
+        return shown if self.is_up and symbol == self.venue.market.symbol else None
 
     def mark(self, symbol: str) -> Mark | None:
         """The venue's mark of now, None while the stream is down."""
@@ -192,7 +198,8 @@ class FakeVenue:
     """One account on one venue. Scripts are used up in order of placing; without one, `otherwise` decides.
 
     floor: all fakes of the same venue, so that own orders of several accounts are watched as well. placed: every
-    client order id ever sent, in order. meddled: base units somebody else traded on this account.
+    client order id ever sent, in order. meddled: base units somebody else traded on this account. stuck: the book that
+    the stream shows since it stands still.
     """
 
     ref: AccountRef
@@ -215,9 +222,12 @@ class FakeVenue:
     executions: list[tuple[Fill, datetime]] = field(default_factory=list)
     payments: list[FundingPayment] = field(default_factory=list)
     meddled: Decimal = ZERO
+    stuck: Book | None = None
     violations: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
     _failing: dict[str, int] = field(default_factory=dict)
+    _flying: dict[str, OrderIntent] = field(default_factory=dict)
+    _trades: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     feed: FakeFeed = field(init=False)
     market_data: FakeMarketData = field(init=False)
     offset: ClockOffset | None = field(init=False)
@@ -238,6 +248,25 @@ class FakeVenue:
         """Let the next calls of a read (its method's name) raise VenueUnreachable."""
         self._failing[read] = times
 
+    def freeze(self, for_s: float) -> None:
+        """Let the stream's book stand still for a while, older with every second."""
+        self.stuck = self.book_now()
+        self.clock.later(for_s, self.thaw)
+
+    def thaw(self) -> None:
+        """Let the book live again."""
+        self.stuck = None
+
+    def pay(self, payment: Decimal) -> None:
+        """Book funding (received is positive); the stream tells of it."""
+        number, now = len(self.payments) + 1, self.clock()
+        booked = FundingPayment(
+            self.venue, self.account_id, self.market.symbol, f"{self.account_id}-f{number}", payment, self.rate,
+            now, now,
+        )  # fmt: skip
+        self.payments.append(booked)
+        self.feed.tell(FundingUpdate(booked))
+
     def meddle(
         self,
         quantity: Decimal,
@@ -253,7 +282,7 @@ class FakeVenue:
         self.meddled += quantity
         side, now = Side.BUY if quantity > 0 else Side.SELL, self.clock()
         fill = Fill(
-            self.venue, self.account_id, self.market.symbol, f"{self.account_id}-x{len(self.executions)}", None,
+            self.venue, self.account_id, self.market.symbol, f"{self.account_id}-x{next(self._trades)}", None,
             f"{self.account_id}-other", side, abs(quantity), price or self.mid, ZERO, liquidity, now, now, cause,
         )  # fmt: skip
         self.executions.append((fill, self.clock()))
@@ -273,6 +302,12 @@ class FakeVenue:
     def resting(self) -> list[Booked]:
         """Orders that may still execute."""
         return [order for order in self.orders.values() if not order.status.is_final]
+
+    @property
+    def live(self) -> list[OrderIntent]:
+        """Orders that may still execute, those on their way here included."""
+        now = self.clock()
+        return [o.intent for o in self.resting] + [i for i in self._flying.values() if now <= i.valid_until]
 
     def book_now(self) -> Book:
         """Five levels a side, one quote unit apart."""
@@ -451,10 +486,10 @@ class FakeVenue:
         problems = []
         if intent.client_order_id in self.placed:
             problems.append(f"order {intent.client_order_id} was sent twice")
-        for other in [order for fake in self.floor for order in fake.resting]:
-            buy, sell = (intent, other.intent) if intent.side is Side.BUY else (other.intent, intent)
-            if intent.side is other.intent.side.opposite and buy.price >= sell.price:
-                problems.append(f"{intent.client_order_id} could meet own order {other.intent.client_order_id}")
+        for other in [order for fake in self.floor for order in fake.live]:
+            buy, sell = (intent, other) if intent.side is Side.BUY else (other, intent)
+            if intent.side is other.side.opposite and buy.price >= sell.price:
+                problems.append(f"{intent.client_order_id} could meet own order {other.client_order_id}")
         if problems:
             self.violations.extend(problems)
             raise Violation("; ".join(problems))
@@ -465,9 +500,11 @@ class FakeVenue:
         if script.arrives_after_s == 0:
             self._arrive(intent, script)
         else:
+            self._flying[intent.client_order_id] = intent
             self.clock.later(script.arrives_after_s, lambda: self._arrive(intent, script))
 
     def _arrive(self, intent: OrderIntent, script: Script) -> None:
+        self._flying.pop(intent.client_order_id, None)
         if self.clock() > intent.valid_until:
             return
         order = Booked(intent, script, f"{self.account_id}-o{len(self.orders) + 1}")
@@ -512,7 +549,7 @@ class FakeVenue:
         maker = intent.time_in_force is not TimeInForce.IOC
         fee = quantity * price * (self.market.maker_fee if maker else self.market.taker_fee)
         fill = Fill(
-            self.venue, self.account_id, intent.symbol, f"{self.account_id}-t{len(self.executions) + 1}",
+            self.venue, self.account_id, intent.symbol, f"{self.account_id}-t{next(self._trades)}",
             None if order.script.anonymous else intent.client_order_id, order.venue_order_id, intent.side, quantity,
             price, fee, Liquidity.MAKER if maker else Liquidity.TAKER, now, now,
         )  # fmt: skip
@@ -527,6 +564,8 @@ class FakeVenue:
         after = order.script.events_after_s
         if after is None:
             return
+        order.told += 1
+        after += order.script.reordered_s / order.told
         report = self._report(order)
 
         def speak() -> None:
