@@ -26,7 +26,7 @@ test: .venv/.dev          ## the whole suite
 contract-quirks: .venv/.dev ## every contract card under every value of the twins' switches; writes docs/contract.md
 	@mkdir -p var
 	CONTRACT_QUIRKS=all $(BIN)/pytest tests/contract/test_quirk_values.py --junitxml=var/quirks.xml; \
-	$(BIN)/python -m tests.contract.quirk_table var/quirks.xml "$$(date -u +%F)" > docs/contract.md
+	$(BIN)/python -m tests.contract.quirk_table "$$(date -u +%F)" var/quirks.xml > docs/contract.md
 
 lint: .venv/.dev          ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .

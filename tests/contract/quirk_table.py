@@ -1,6 +1,7 @@
 """Turn a campaign's junit file into the table of docs/contract.md: venue, switch, value, cards passed.
 
-Run after the campaign: `python -m tests.contract.quirk_table <junit.xml> <date>`; prints the page.
+Run after the campaign: `python -m tests.contract.quirk_table <date> <junit.xml>...`; prints the page. Where a card ran
+again in a later file, the later outcome counts.
 """
 
 from __future__ import annotations
@@ -26,20 +27,23 @@ Run of {date}: {passed} of {total} passed.
 """
 
 
-def page(junit: str, date: str) -> str:
+def page(date: str, *junits: str) -> str:
     """Return the page that tells of a campaign."""
+    outcomes: dict[tuple[str, str, str], bool] = {}
+    for junit in junits:
+        for case in ElementTree.fromstring(junit).iter("testcase"):
+            found = CASE.fullmatch(case.get("name", ""))
+            if found is not None:
+                is_passed = case.find("failure") is None and case.find("error") is None
+                outcomes[found["venue"], found["setting"], found["card"]] = is_passed
     passed: Counter[tuple[str, str]] = Counter()
     total: Counter[tuple[str, str]] = Counter()
-    for case in ElementTree.fromstring(junit).iter("testcase"):
-        found = CASE.fullmatch(case.get("name", ""))
-        if found is None:
-            continue
-        key = found["venue"], found["setting"]
-        total[key] += 1
-        passed[key] += case.find("failure") is None and case.find("error") is None
+    for (venue, setting, _), is_passed in outcomes.items():
+        total[venue, setting] += 1
+        passed[venue, setting] += is_passed
     rows = [f"| {v} | `{s.replace('=', ' = ')}` | {passed[v, s]} of {n} |" for (v, s), n in total.items()]
     return PAGE.format(date=date, passed=sum(passed.values()), total=sum(total.values()), rows="\n".join(rows))
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(Path(sys.argv[1]).read_text(encoding="utf-8"), sys.argv[2]))
+    sys.stdout.write(page(sys.argv[1], *(Path(name).read_text(encoding="utf-8") for name in sys.argv[2:])))

@@ -16,8 +16,16 @@ def test_a_failed_card_is_not_counted_as_passed() -> None:
         '<testcase name="test_the_rotation"/>',
     ]
 
-    text = page(JUNIT.format("".join(cases)), "1 May 2027")
+    text = page("1 May 2027", JUNIT.format("".join(cases)))
 
     assert "| paradex | `fill_side = taker` | 1 of 2 |" in text
     assert "| backpack | `speed_bump_us = 0` | 1 of 1 |" in text
     assert "Run of 1 May 2027: 2 of 3 passed." in text
+
+
+def test_a_card_that_ran_again_counts_by_its_later_outcome() -> None:
+    case = "paradex-fill_side=taker-C15-a_fill"
+
+    text = page("today", JUNIT.format(CASE.format(case, "<error/>")), JUNIT.format(CASE.format(case, "")))
+
+    assert "| paradex | `fill_side = taker` | 1 of 1 |" in text
