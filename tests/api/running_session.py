@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +26,9 @@ class RunningSession:
         self.taken: list[Command] = []
 
     async def __aenter__(self) -> Self:
+        services = self._api.services
+        # An answer comes as soon as the command was obeyed, however slow this machine is just now.
+        services.settings = replace(services.settings, command_wait_s=120, stop_wait_s=120)
         journal, now = self._api.store.journal, self._api.world.clock()
         attempt = await journal.begin_attempt(self._session_id)
         holder = f"{self._session_id}/run"

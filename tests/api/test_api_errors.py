@@ -139,7 +139,7 @@ async def _left_exposed(api: Api) -> httpx.Response:
     run = RunningSession(api, session_id)
     run.halts_when_stopped = "ORDER_EXECUTION_FAILED: paradex refuses every order; net 0.1 ETH/USD is not hedged"
     async with run:
-        return await api.post(f"/sessions/{session_id}/stop?wait=1")
+        return await api.post(f"/sessions/{session_id}/stop")
 
 
 @provokes("MARKET_DATA_UNAVAILABLE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 
 import pytest
@@ -96,9 +97,13 @@ async def test_session_that_fails_while_being_stopped_is_no_success(api: Api) ->
     run = RunningSession(api, session_id)
     run.halts_when_stopped = "MARKET_DATA_UNAVAILABLE: no mark"
     async with run:
-        answer = await api.post(f"/sessions/{session_id}/stop?wait=0.5")
-    assert answer.status_code == 202  # paused, not flat: it is still to be brought to its end
-    assert answer.json()["session"]["status"] == "paused"
+        answer = await api.post(f"/sessions/{session_id}/stop?wait=0")
+        assert answer.status_code == 202
+        while not run.taken or api.store.reads.session(session_id).status is SessionStatus.ACTIVE:
+            await asyncio.sleep(0)
+        again = await api.post(f"/sessions/{session_id}/stop?wait=0")
+    assert again.status_code == 202  # paused, not flat: it is still to be brought to its end
+    assert again.json()["session"]["status"] == "paused"
     await api.store.journal.set_session_status(
         session_id, (SessionStatus.PAUSED,), SessionStatus.FAILED, at=api.world.clock(), reason="out of order"
     )
