@@ -143,7 +143,7 @@ async def test_fills_are_paged_and_can_be_newest_first(api: Api) -> None:
 
 
 async def test_events_follow_a_sequence_without_gaps(api: Api) -> None:
-    session_id = await api.started()
+    session_id = await api.created()
     for number in range(5):
         await api.store.journal.append_event(
             session_id, at=api.world.clock(), channel="log", type="notice", payload={"text": str(number)}

@@ -134,7 +134,7 @@ def test_session_whose_run_is_gone_is_stopped_flat_over_the_api(
 
 def _wait_for_a_run(installation: Installation, session_id: str) -> None:
     reads = installation.store.reads
-    installation.wait(lambda: reads.last_event_sequence(session_id) > 0, "the run has begun")
+    installation.wait(lambda: reads.lease(f"session:{session_id}") is not None, "the run has begun")
 
 
 def _is_alone(installation: Installation, session_id: str) -> bool:
