@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -18,15 +18,10 @@ from core.instrument import Venue
 from core.numbers import canonical
 from core.order import OrderIntent, TimeInForce
 from core.pair import PairStatus
-from flows.hedging_session import run_session
+from flows.steps import PLAIN
+from flows.story import run_session
 from store.records import BreachAction, CommandKind
-from tasks.desk import current
-from tasks.fund_check import check_funds
-from tasks.options import STEP, TRANSIENT
-from tasks.place_pair import place_pair
-from tasks.reconcile_fills import reconcile_fills
-from tasks.risk_gate import check_risk
-from tasks.settle import settle
+from tasks.options import TRANSIENT
 from tests.fakes.venue import (
     HALF,
     LOST,
@@ -46,31 +41,9 @@ Make = Callable[..., World]
 THREE = {"a": Venue.PACIFICA, "b": Venue.PARADEX, "c": Venue.BACKPACK}
 
 
-def retried(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """Run a task's function as Prefect would: again after failures that may pass by themselves, on virtual time."""
-
-    async def call(*args: object) -> Any:
-        for delay in STEP["retry_delay_seconds"]:
-            try:
-                return await function(*args)
-            except TRANSIENT:
-                await current().outside.sleep(delay)
-        return await function(*args)
-
-    return call
-
-
-@pytest.fixture(autouse=True)
-def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take Prefect away: its tasks become the functions they wrap, its board one that is silent."""
-    for step in (check_funds, check_risk, place_pair, reconcile_fills, settle):
-        monkeypatch.setattr(f"flows.hedging_session.{step.fn.__name__}", retried(step.fn))
-    monkeypatch.setattr("flows.hedging_session.Board", QuietBoard)
-
-
 async def run(world: World) -> dict[str, Any]:
-    """One run of the session, from its desk on."""
-    return await run_session(world.desk(), world.session)
+    """One run of the session, from its desk on, with Prefect taken away."""
+    return await run_session(world.desk(), world.session, PLAIN, QuietBoard())  # type: ignore[arg-type]
 
 
 def ask(world: World, kind: CommandKind, after_s: float) -> None:

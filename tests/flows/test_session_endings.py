@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,29 +18,23 @@ from connectors.settings import Environment
 from core.errors import ConfigurationError, LeaseLost, SessionHalted
 from flows.hedging_session import hedging_session
 from flows.record import record_what_ended
+from flows.steps import PLAIN
 from flows.wiring import create_session
 from store import SessionStatus, Store, StoreBusy, open_store
 from store.home import Home
 from store.records import CommandKind
 from store.requests import parse_request
 from tasks.desk import LEASE_TTL_S, Desk
-from tasks.fund_check import check_funds
-from tasks.place_pair import place_pair
-from tasks.reconcile_fills import reconcile_fills
-from tasks.risk_gate import check_risk
-from tasks.settle import settle
 from tests.fakes.venue import NOTHING, REJECTED, WHOLE, Script
 from tests.fakes.world import SESSION, QuietBoard, World, make_world, request_document
 
 D = Decimal
-STEPS = (check_funds, check_risk, place_pair, reconcile_fills, settle)
 
 
 @pytest.fixture(autouse=True)
 def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take Prefect away: tasks become their functions, the board is silent."""
-    for step in STEPS:
-        monkeypatch.setattr(f"flows.hedging_session.{step.fn.__name__}", step.fn)
+    """Take Prefect away: the steps become plain calls, the board is silent."""
+    monkeypatch.setattr("flows.hedging_session.PREFECT", PLAIN)
     monkeypatch.setattr("flows.hedging_session.Board", QuietBoard)
 
 
@@ -204,13 +199,13 @@ async def test_run_whose_lease_was_taken_while_it_settled_does_not_complete_the_
     world = make(volumeTarget="1000")
 
     async def slow(started_at: datetime) -> object:
-        settled = await settle.fn(started_at)
+        settled = await PLAIN.settle(started_at)
         world.clock.advance(LEASE_TTL_S + 1)
         scope, now = f"session:{SESSION}", world.clock()
         assert world.store.journal.acquire_lease.now(scope, f"{SESSION}/next", attempt=9, ttl_s=60, now=now)
         return settled
 
-    monkeypatch.setattr("flows.hedging_session.settle", slow)
+    monkeypatch.setattr("flows.hedging_session.PREFECT", replace(PLAIN, settle=slow))
     with pytest.raises(LeaseLost):
         await run()
     assert status_of(world) is SessionStatus.ACTIVE

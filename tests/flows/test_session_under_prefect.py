@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prefect import flow, get_client
 
-from flows.hedging_session import run_session
+from flows.story import run_session
 from tasks.desk import sit_down
 from tests.fakes.world import VENUES, World
 

@@ -11,31 +11,19 @@ import pytest
 from core.errors import SessionHalted
 from core.market_data import VenueState
 from core.order import FillCause
-from flows.hedging_session import run_session
+from flows.steps import PLAIN
+from flows.story import run_session
 from store import SessionStatus
 from store.records import CommandKind
-from tasks.fund_check import check_funds
-from tasks.place_pair import place_pair
-from tasks.reconcile_fills import reconcile_fills
-from tasks.risk_gate import check_risk
-from tasks.settle import settle
 from tests.fakes.world import SESSION, QuietBoard, World
 
 D = Decimal
 Make = Callable[..., World]
 
 
-@pytest.fixture(autouse=True)
-def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take Prefect away: tasks become their functions, the board is silent."""
-    for step in (check_funds, check_risk, place_pair, reconcile_fills, settle):
-        monkeypatch.setattr(f"flows.hedging_session.{step.fn.__name__}", step.fn)
-    monkeypatch.setattr("flows.hedging_session.Board", QuietBoard)
-
-
 async def run(world: World) -> dict[str, Any]:
-    """One run of the session, from its desk on."""
-    return await run_session(world.desk(), world.session)
+    """One run of the session, from its desk on, with Prefect taken away."""
+    return await run_session(world.desk(), world.session, PLAIN, QuietBoard())  # type: ignore[arg-type]
 
 
 def when_holding(world: World, name: str, action: Callable[[], None]) -> None:

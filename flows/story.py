@@ -1,0 +1,180 @@
+"""The story of a session from fund check to settlement, for any set of steps: under Prefect, or without a server.
+
+Everything about money is in the store and at the venues. A run that died is simply run again: start-up is recovery,
+by the same path every time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from datetime import datetime
+from typing import Any
+
+from core.errors import SessionHalted, VenueError
+from core.numbers import ZERO, canonical
+from core.plan import Nothing, NothingCode
+from core.risk import Severity
+from flows.record import put_on_record
+from flows.steps import PREFECT, Steps
+from flows.turns import exposure_of, plan_next, settle_open_pairs, turn
+from store import Session, SessionStatus
+from tasks.beat import Heart
+from tasks.course import Course
+from tasks.desk import Desk
+from tasks.publish import Board, publish, say
+from tasks.recover import load_course
+from tasks.settle import Settlement
+
+_log = logging.getLogger("hedging.session")
+
+BEAT_S = 1.0
+PATIENCE_S = 0.5
+HALTED_BEAT_S = 5.0
+WIND_DOWN_S = 600.0
+
+
+async def run_session(
+    desk: Desk, session: Session, steps: Steps = PREFECT, board: Board | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """Recover, check, trade, wind down, settle; the current desk must be this one. Returns the summary."""
+    board = board or Board()
+    course = await load_course(desk, session)
+    heart = Heart(desk, course, board)
+    _listen_for_cancel(course)
+    await desk.store.journal.reopen_commands(desk.session_id)
+    await settle_open_pairs(desk, course, heart)
+    await steps.check_funds()
+    await _begin(desk, course, heart)
+    await _trade(desk, course, heart, steps)
+    return await _finish(desk, course, steps, board)
+
+
+async def _begin(desk: Desk, course: Course, heart: Heart) -> None:
+    """Say that the session runs; one that was paused, or waits for a breach to be acknowledged, stays paused."""
+    if course.paused is not None:
+        await heart.pause(course.paused)
+        return
+    statuses = (SessionStatus.PENDING, SessionStatus.ACTIVE, SessionStatus.PAUSED)
+    await desk.store.journal.set_session_status(desk.session_id, statuses, SessionStatus.ACTIVE, at=desk.now())
+    await say(desk, "status", "session_update", {"status": "active", "attempt": desk.lease.attempt})
+
+
+async def _trade(desk: Desk, course: Course, heart: Heart, steps: Steps) -> None:
+    """Turn pairs until the goal is reached and everything is flat, or until told to stop and flat."""
+    closing_since: datetime | None = None
+    while True:
+        await heart.beat()
+        if course.closing is not None:
+            closing_since = closing_since or desk.now()
+            if (desk.now() - closing_since).total_seconds() > WIND_DOWN_S:
+                raise SessionHalted(f"could not get flat within {WIND_DOWN_S:.0f} s", **exposure_of(desk))
+        if course.paused is not None or _has_open_pair(desk, course):
+            await _stay_paused(desk, course, heart)
+            continue
+        plan = plan_next(desk, course)
+        if isinstance(plan, Nothing):
+            if plan.is_done:
+                return
+            await _wait_for_better(desk, course, heart, plan)
+            continue
+        if await turn(desk, course, heart, steps, plan):
+            await _pace(desk, course, heart)
+        else:
+            await desk.outside.sleep(PATIENCE_S)
+
+
+def _has_open_pair(desk: Desk, course: Course) -> bool:
+    """A halted pair comes first, even when told to stop: what it holds must not be forgotten by the next one."""
+    return course.halted is not None and bool(desk.store.reads.open_pairs(desk.session_id))
+
+
+async def _stay_paused(desk: Desk, course: Course, heart: Heart) -> None:
+    if course.halted is not None:
+        try:
+            await settle_open_pairs(desk, course, heart)
+        except VenueError as error:
+            desk.notices.append(f"the open pair cannot be worked now ({error})")
+    await desk.outside.sleep(BEAT_S if course.halted is None else HALTED_BEAT_S)
+
+
+async def _wait_for_better(desk: Desk, course: Course, heart: Heart, nothing: Nothing) -> None:
+    if course.news(nothing.code.value):
+        _log.info("no pair now: %s", nothing.text)
+        await say(desk, "decision", "nothing", {"code": nothing.code.value, "text": nothing.text})
+    course.last_decision = nothing.text
+    if nothing.code in (NothingCode.NET_EXPOSURE, NothingCode.UNMATCHED):
+        course.halted = nothing.text
+        await heart.breach("net_exposure", Severity.CRITICAL, {"reason": nothing.text, **exposure_of(desk)})
+        if course.closing is not None:
+            raise SessionHalted(nothing.text, **exposure_of(desk))
+        await heart.pause(nothing.text)
+    await desk.outside.sleep(PATIENCE_S)
+
+
+async def _pace(desk: Desk, course: Course, heart: Heart) -> None:
+    """Wait a random interval between pairs (it limits market impact), beating meanwhile; none while winding down."""
+    low, high = desk.strategy.interval_min_s, desk.strategy.interval_max_s
+    left = desk.rng.uniform(low, high)
+    while left > 0 and course.closing is None and course.paused is None:
+        nap = min(left, BEAT_S)
+        await desk.outside.sleep(nap)
+        left -= nap
+        if left > 0:
+            await heart.beat()
+
+
+async def _finish(desk: Desk, course: Course, steps: Steps, board: Board) -> dict[str, Any]:
+    settlement = await steps.settle(course.started_at)
+    if not settlement.is_clean:
+        raise SessionHalted(f"not flat at the end: {_left_over(settlement)}", **exposure_of(desk))
+    await publish(desk, course)
+    await desk.renew_lease()
+    now = desk.now()
+    await desk.store.journal.set_session_status(
+        desk.session_id, (SessionStatus.ACTIVE, SessionStatus.PAUSED), SessionStatus.COMPLETED,
+        at=now, reason=course.closing or "the volume target is reached",
+    )  # fmt: skip
+    await say(desk, "status", "session_update", {"status": "completed"})
+    report = await put_on_record(desk.store, desk.session_id, desk.now())
+    pairs = desk.store.reads.pairs(desk.session_id, limit=1000)
+    await board.progress(desk, course)
+    await board.pairs(pairs)
+    summary = _summary(desk, course, str(report))
+    await board.summary(_markdown(summary))
+    return summary
+
+
+def _listen_for_cancel(course: Course) -> None:
+    """Cancel arrives as SIGTERM with a grace period: wind down like stop instead of being torn in mid-order."""
+    try:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, course.close, "cancelled in Prefect")
+    except (NotImplementedError, RuntimeError, ValueError):
+        _log.debug("not the main thread: cancel cannot be listened for here")
+
+
+def _left_over(settlement: Settlement) -> str:
+    held = ", ".join(f"{name} {canonical(q)}" for name, q in settlement.positions.items() if q != ZERO)
+    return f"{held or 'no position'}; {settlement.open_orders} open orders"
+
+
+def _summary(desk: Desk, course: Course, report: str) -> dict[str, Any]:
+    session = desk.store.reads.session(desk.session_id)
+    totals = session.totals
+    return {
+        "session": session.session_id, "name": session.name, "symbol": session.symbol,
+        "status": session.status.value, "reason": session.status_reason,
+        "volume": f"{totals.volume_generated:.2f}", "pairsFilled": totals.pairs_filled,
+        "pairsUnwound": totals.pairs_unwound, "pnl": f"{totals.pnl:.4f}", "fees": f"{totals.fees:.4f}",
+        "funding": f"{totals.funding:.4f}", "slippageBps": f"{totals.slippage * 10_000:.2f}",
+        "maxNetExposureUsd": f"{totals.max_net_exposure_usd:.2f}",
+        "nakedUsdSeconds": f"{totals.naked_usd_seconds:.2f}",
+        "refusals": dict(course.refusals), "report": report,
+    }  # fmt: skip
+
+
+def _markdown(summary: dict[str, Any]) -> str:
+    lines = [f"# {summary['name']}: {summary['status']}", "", "| | |", "|---|---|"]
+    lines += [f"| {key} | {value} |" for key, value in summary.items() if key not in ("name", "status")]
+    return "\n".join(lines)
