@@ -24,6 +24,7 @@ from store.operations import (
     fills,
     idempotency,
     leases,
+    ledger,
     orders,
     pairs,
     rate_windows,
@@ -92,6 +93,11 @@ class Journal:
 
     record_funding = Operation(facts.record_funding)
     record_positions = Operation(facts.record_positions)
+
+    record_openings = Operation(ledger.record_openings)
+    record_entries = Operation(ledger.record_entries)
+    record_closing = Operation(ledger.record_closing)
+    record_funding_checks = Operation(ledger.record_funding_checks)
 
     record_breach = Operation(breaches.record_breach)
     acknowledge_breach = Operation(breaches.acknowledge_breach)

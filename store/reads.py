@@ -27,6 +27,7 @@ from store.api_records import ApiKey, Start
 from store.api_rows import api_key_of, start_of
 from store.engine import to_json
 from store.errors import BreachNotFound, RecordNotFound, SessionNotFound
+from store.ledger_reads import LedgerReads
 from store.records import (
     Account,
     Breach,
@@ -86,6 +87,7 @@ class Reads:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.ledger = LedgerReads(engine)
 
     def account(self, account_id: str) -> Account:
         """Return one registered account; raise RecordNotFound."""

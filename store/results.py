@@ -8,14 +8,28 @@ from typing import Any
 
 from store.warehouse import results
 
-VIEWS = ("sessions", "pairs", "orders", "fills", "funding", "positions", "risk_events")
+VIEWS = (
+    "sessions",
+    "pairs",
+    "orders",
+    "fills",
+    "funding",
+    "positions",
+    "risk_events",
+    "ledger",
+    "statements",
+    "funding_checks",
+)
 
 
 def session_rows(home: Path, view: str, session_id: str) -> list[dict[str, Any]]:
     """Return a session's rows of one view as dictionaries by column, in order of time; raises StoreError."""
     if view not in VIEWS:
         raise ValueError(f"no view {view}; there are {', '.join(VIEWS)}")
-    order = {"pairs": "sequence", "fills": "venue_time, fill_id", "funding": "paid_at", "positions": '"at"'}
+    order = {
+        "pairs": "sequence", "fills": "venue_time, fill_id", "funding": "paid_at", "positions": '"at"',
+        "ledger": '"at", posting_id', "statements": "venue, account_id", "funding_checks": '"at", account_id',
+    }  # fmt: skip
     by = order.get(view, "created_at")
     with results(home) as connection:
         cursor = connection.execute(f"select * from {view} where session_id = ? order by {by}", [session_id])  # noqa: S608

@@ -28,7 +28,19 @@ from store.engine import to_json
 from store.errors import SessionNotFound, StoreError, StoreFull
 from store.journal import Journal
 from store.records import Segment
-from store.tables import BREACHES, FILLS, FUNDING, ORDERS, PAIRS, POSITIONS, SEGMENTS, SESSIONS
+from store.tables import (
+    BREACHES,
+    FILLS,
+    FUNDING,
+    FUNDING_CHECKS,
+    LEDGER,
+    ORDERS,
+    PAIRS,
+    POSITIONS,
+    SEGMENTS,
+    SESSIONS,
+    STATEMENTS,
+)
 
 Step = Callable[[str], None]
 _CHUNK_ROWS = 10_000
@@ -51,6 +63,9 @@ SOURCES = (
     Source("funding", FUNDING, "funding_id"),
     Source("positions", POSITIONS, "position_id"),
     Source("risk_events", BREACHES, "breach_id"),
+    Source("ledger", LEDGER, "posting_id"),
+    Source("statements", STATEMENTS, "statement_id"),
+    Source("funding_checks", FUNDING_CHECKS, "check_id"),
 )
 
 

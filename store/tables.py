@@ -245,6 +245,76 @@ class BreachRow(Row, table=True):
     change: int = Field(sa_type=BigInteger)
 
 
+class LedgerRow(Row, table=True):
+    """Postings of the ledger, one row each; the postings of a booking sum to zero in every asset."""
+
+    __tablename__ = "ledger"
+    __table_args__ = (Index(None, "session_id"),)
+    posting_id: str = Field(primary_key=True)
+    session_id: str
+    venue: str
+    account_id: str
+    kind: str
+    reference: str
+    name: str
+    asset: str
+    quantity: Decimal = Field(sa_type=Derived)
+    at: datetime
+    change: int = Field(sa_type=BigInteger)
+
+
+class StatementRow(Row, table=True):
+    """An account's books in a session: how they opened, and, once closed, where its change of equity came from."""
+
+    __tablename__ = "statements"
+    __table_args__ = (UniqueConstraint("session_id", "account_id"),)
+    statement_id: str = Field(primary_key=True)
+    session_id: str
+    venue: str
+    account_id: str
+    opened_at: datetime
+    opening: Decimal = Field(sa_type=Derived)
+    opening_mark: Decimal | None = Field(sa_type=Derived)
+    held_before: Decimal = Field(sa_type=Exact)
+    elsewhere: list[str] = Field(sa_type=JSON)
+    closed_at: datetime | None
+    closing: Decimal | None = Field(sa_type=Derived)
+    closing_mark: Decimal | None = Field(sa_type=Derived)
+    basis: Decimal | None = Field(sa_type=Derived)
+    slippage: Decimal | None = Field(sa_type=Derived)
+    legging: Decimal | None = Field(sa_type=Derived)
+    forced: Decimal | None = Field(sa_type=Derived)
+    fees: Decimal | None = Field(sa_type=Derived)
+    funding: Decimal | None = Field(sa_type=Derived)
+    transfers: Decimal | None = Field(sa_type=Derived)
+    before: Decimal | None = Field(sa_type=Derived)
+    residual: Decimal | None = Field(sa_type=Derived)
+    dust: Decimal | None = Field(sa_type=Derived)
+    bookings: int | None = Field(sa_type=BigInteger)
+    change: int = Field(sa_type=BigInteger)
+
+
+class FundingCheckRow(Row, table=True):
+    """Funding as it should have been, by the venue's published rates, beside what was booked. Nothing books from it."""
+
+    __tablename__ = "funding_checks"
+    __table_args__ = (Index(None, "session_id"),)
+    check_id: str = Field(primary_key=True)
+    session_id: str
+    venue: str
+    account_id: str
+    symbol: str
+    at: datetime
+    position: Decimal = Field(sa_type=Exact)
+    price: Decimal | None = Field(sa_type=Derived)
+    rate: Decimal | None = Field(sa_type=Derived)
+    expected: Decimal = Field(sa_type=Derived)
+    booked: Decimal = Field(sa_type=Derived)
+    difference: Decimal = Field(sa_type=Derived)
+    is_agreed: bool
+    change: int = Field(sa_type=BigInteger)
+
+
 class CommandRow(Row, table=True):
     """What operators asked of running sessions."""
 
@@ -396,6 +466,9 @@ FILLS = _table("fills")
 FUNDING = _table("funding_payments")
 POSITIONS = _table("positions")
 BREACHES = _table("breaches")
+LEDGER = _table("ledger")
+STATEMENTS = _table("statements")
+FUNDING_CHECKS = _table("funding_checks")
 COMMANDS = _table("commands")
 LEASES = _table("leases")
 BUDGETS = _table("venue_budgets")

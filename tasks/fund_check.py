@@ -12,6 +12,7 @@ from core.account import Margin, Position
 from core.errors import AccountNotActive, InsufficientBalance
 from core.numbers import canonical
 from core.risk import FundFacts, fund_check
+from tasks.books import open_books
 from tasks.desk import Desk, current
 from tasks.options import STEP
 
@@ -31,7 +32,7 @@ async def check_funds() -> dict[str, str]:
         _require_active(margin)
         _require_explained(desk, name, held)
     desk.margins = dict(zip(names, margins, strict=True))
-    desk.capital = sum((m.equity for m in margins), Decimal(0))
+    desk.capital = await open_books(desk, margins, positions)
     if desk.is_flat:
         _require_funds(desk)
     return {name: canonical(margin.available) for name, margin in desk.margins.items()}

@@ -12,8 +12,10 @@ from prefect import task
 
 from core.account import Position
 from core.errors import ReconciliationFailed
+from core.ledger import Statement
 from core.numbers import ZERO, canonical
 from core.order import OrderReport
+from tasks.books import close_books
 from tasks.desk import Desk, current
 from tasks.options import STEP
 from tasks.reconcile_fills import read_fills
@@ -23,11 +25,15 @@ _LATE_S = (0.25, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What the venues say at the end: signed base units by account, open own orders left, funding booked."""
+    """What the venues say at the end: signed base units by account, open own orders left, funding booked.
+
+    statements: where each account's change of equity came from; empty unless clean, or when no books were opened.
+    """
 
     positions: dict[str, Decimal]
     open_orders: int
     funding: Decimal
+    statements: tuple[Statement, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -58,8 +64,10 @@ async def settle(started_at: datetime) -> Settlement:
             accounts=sorted(mismatch),
         )
     resting = await own_open_orders(desk)
+    is_clean = not resting and not any(held.values())
+    statements = await close_books(desk) if is_clean else ()
     funding = sum((p.payment for p in desk.payments), ZERO)
-    return Settlement(held, len(resting), funding)
+    return Settlement(held, len(resting), funding, statements)
 
 
 async def book_funding(desk: Desk, since: datetime) -> None:

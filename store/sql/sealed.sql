@@ -66,3 +66,26 @@ create table sealed.risk_events (
     severity varchar not null, details varchar not null, created_at timestamptz not null,
     acknowledged_at timestamptz, action varchar, comment varchar, change bigint not null
 );
+
+create table sealed.ledger (
+    posting_id varchar not null, session_id varchar not null, venue varchar not null, account_id varchar not null,
+    kind varchar not null, reference varchar not null, name varchar not null, asset varchar not null,
+    quantity decimal(38, 18) not null, "at" timestamptz not null, change bigint not null
+);
+
+create table sealed.statements (
+    statement_id varchar not null, session_id varchar not null, venue varchar not null, account_id varchar not null,
+    opened_at timestamptz not null, opening decimal(38, 18) not null, opening_mark decimal(38, 18),
+    held_before decimal(38, 18) not null, elsewhere varchar not null,
+    closed_at timestamptz, closing decimal(38, 18), closing_mark decimal(38, 18), basis decimal(38, 18),
+    slippage decimal(38, 18), legging decimal(38, 18), forced decimal(38, 18), fees decimal(38, 18),
+    funding decimal(38, 18), transfers decimal(38, 18), before decimal(38, 18), residual decimal(38, 18),
+    dust decimal(38, 18), bookings bigint, change bigint not null
+);
+
+create table sealed.funding_checks (
+    check_id varchar not null, session_id varchar not null, venue varchar not null, account_id varchar not null,
+    symbol varchar not null, "at" timestamptz not null, position decimal(38, 18) not null, price decimal(38, 18),
+    rate decimal(38, 18), expected decimal(38, 18) not null, booked decimal(38, 18) not null,
+    difference decimal(38, 18) not null, is_agreed boolean not null, change bigint not null
+);

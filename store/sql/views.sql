@@ -33,3 +33,16 @@ from sealed.positions;
 create view risk_events as
 select breach_id, session_id, pair_id, category, severity, details, created_at, acknowledged_at, action, comment
 from sealed.risk_events;
+
+create view ledger as
+select session_id, venue, account_id, kind, reference, name, asset, quantity, "at", posting_id
+from sealed.ledger;
+
+create view statements as
+select session_id, venue, account_id, opening, closing, basis, slippage, legging, forced, fees, funding, transfers,
+       before, residual, dust, bookings, opened_at, closed_at, opening_mark, closing_mark, held_before, elsewhere
+from sealed.statements;
+
+create view funding_checks as
+select session_id, venue, account_id, symbol, "at", position, price, rate, expected, booked, difference, is_agreed
+from sealed.funding_checks;

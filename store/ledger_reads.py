@@ -1,0 +1,64 @@
+"""Reads of a session's books. Cannot write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy.exc import DBAPIError
+
+from core.instrument import Venue
+from core.ledger import Entry, Name, Posting, Statement
+from store.ledger_records import Books, Opening
+from store.tables import LEDGER, STATEMENTS
+from store.writer import typed_error
+
+
+class LedgerReads:
+    """Questions to the books."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def books(self, session_id: str) -> dict[str, Books]:
+        """Return each account's books by account id; empty when the session never passed its fund check."""
+        return self.books_of([session_id]).get(session_id, {})
+
+    def books_of(self, session_ids: Collection[str]) -> dict[str, dict[str, Books]]:
+        """Return the books of several sessions by session id and account id; a session without books is absent."""
+        chosen = select(STATEMENTS).where(STATEMENTS.c.session_id.in_(list(session_ids)))
+        found: dict[str, dict[str, Books]] = {}
+        for row in self._rows(chosen.order_by(STATEMENTS.c.account_id)):
+            found.setdefault(row["session_id"], {})[row["account_id"]] = _books_of(row)
+        return found
+
+    def entries(self, session_id: str) -> list[Entry]:
+        """Return what was booked, oldest first; bookings that hold no more are left out."""
+        chosen = select(LEDGER).where(LEDGER.c.session_id == session_id).order_by(LEDGER.c.at, LEDGER.c.posting_id)
+        bookings: dict[tuple[str, str, str], list[RowMapping]] = {}
+        for row in self._rows(chosen):
+            bookings.setdefault((row["account_id"], row["kind"], row["reference"]), []).append(row)
+        return [
+            Entry(*key, rows[0]["at"], tuple(Posting(Name(r["name"]), r["asset"], r["quantity"]) for r in rows))
+            for key, rows in bookings.items()
+            if any(row["quantity"] for row in rows)
+        ]
+
+    def _rows(self, statement: object) -> list[RowMapping]:
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                return list(connection.execute(statement).mappings())  # type: ignore[call-overload]
+        except DBAPIError as error:
+            raise typed_error(error) from error
+
+
+def _books_of(row: RowMapping) -> Books:
+    opening = Opening(
+        row["session_id"], row["account_id"], Venue(row["venue"]), row["opening"], row["opening_mark"],
+        row["held_before"], tuple(row["elsewhere"]), row["opened_at"],
+    )  # fmt: skip
+    if row["closing"] is None:
+        return Books(opening, None, None)
+    names = ("opening", "closing", "basis", "slippage", "legging", "forced", "fees", "funding", "transfers", "before")
+    figures = {name: row[name] for name in (*names, "bookings")}
+    return Books(opening, Statement(account_id=row["account_id"], **figures), row["closed_at"])
