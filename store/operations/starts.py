@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 
 from store.api_records import Start, StartState
 from store.api_rows import start_of
+from store.operations.events import append_event
 from store.operations.sessions import set_session_status
 from store.records import Session, SessionStatus
 from store.rows import session_of
@@ -25,6 +26,7 @@ def open_start(tx: Tx, session_id: str, *, holder: str, now: datetime, claim_s: 
     Raises SessionNotFound, and InvalidSessionStatus unless the session is pending.
     """
     session = set_session_status(tx, session_id, (SessionStatus.PENDING,), SessionStatus.ACTIVE, at=now)
+    _tell(tx, session_id, SessionStatus.ACTIVE, "its run is being created", now)
     return _open(tx, session, is_first=True, holder=holder, now=now, claim_s=claim_s)
 
 
@@ -86,6 +88,7 @@ def refuse_start(tx: Tx, session_id: str, attempt: int, *, holder: str, reason: 
     if row["is_first"] and session["status"] == SessionStatus.ACTIVE:
         pending = {"status": SessionStatus.PENDING.value, "started_at": None, "status_reason": reason}
         tx.connection.execute(update(SESSIONS).where(this).values(**pending, change=tx.change))
+        _tell(tx, session_id, SessionStatus.PENDING, reason, at)
     return True
 
 
@@ -100,6 +103,11 @@ def _open(tx: Tx, session: Session, *, is_first: bool, holder: str, now: datetim
         )
     )  # fmt: skip
     return _get(tx, session.session_id, attempt)
+
+
+def _tell(tx: Tx, session_id: str, status: SessionStatus, reason: str, at: datetime) -> None:
+    payload = {"status": status.value, "reason": reason}
+    append_event(tx, session_id, at=at, channel="status", type="session_update", payload=payload)
 
 
 def _claim(tx: Tx, start: Start, holder: str, until: datetime) -> Start:

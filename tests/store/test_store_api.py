@@ -102,6 +102,8 @@ def test_a_refused_start_leaves_the_session_as_if_it_had_not_been_asked(store: S
     session = store.reads.session("s1")
     assert (session.status, session.started_at, session.flow_run_id) == (SessionStatus.PENDING, None, None)
     assert store.journal.claim_starts.now(holder="api/2", now=later(99), claim_s=30) == []
+    told = [event.payload["status"] for event in store.reads.events_since("s1", 0)]
+    assert told[-2:] == ["active", "pending"]
 
 
 def test_a_start_whose_run_has_begun_cannot_be_refused(store: Store) -> None:
