@@ -16,6 +16,7 @@ from core.errors import SessionHalted, VenueError
 from core.numbers import ZERO, canonical
 from core.plan import Nothing, NothingCode
 from core.risk import Severity
+from flows.books import require_balanced, residual_of
 from flows.record import put_on_record
 from flows.steps import PREFECT, Steps
 from flows.turns import exposure_of, plan_next, settle_open_pairs, turn
@@ -48,7 +49,7 @@ async def run_session(
     await steps.check_funds()
     await _begin(desk, course, heart)
     await _trade(desk, course, heart, steps)
-    return await _finish(desk, course, steps, board)
+    return await _finish(desk, course, heart, steps, board)
 
 
 async def _begin(desk: Desk, course: Course, heart: Heart) -> None:
@@ -125,10 +126,11 @@ async def _pace(desk: Desk, course: Course, heart: Heart) -> None:
             await heart.beat()
 
 
-async def _finish(desk: Desk, course: Course, steps: Steps, board: Board) -> dict[str, Any]:
+async def _finish(desk: Desk, course: Course, heart: Heart, steps: Steps, board: Board) -> dict[str, Any]:
     settlement = await steps.settle(course.started_at)
     if not settlement.is_clean:
         raise SessionHalted(f"not flat at the end: {_left_over(settlement)}", **exposure_of(desk))
+    await require_balanced(desk, heart, settlement.statements)
     await publish(desk, course)
     await desk.renew_lease()
     now = desk.now()
@@ -141,7 +143,7 @@ async def _finish(desk: Desk, course: Course, steps: Steps, board: Board) -> dic
     pairs = desk.store.reads.pairs(desk.session_id, limit=1000)
     await board.progress(desk, course)
     await board.pairs(pairs)
-    summary = _summary(desk, course, str(report))
+    summary = _summary(desk, course, str(report)) | residual_of(settlement.statements)
     await board.summary(_markdown(summary))
     return summary
 

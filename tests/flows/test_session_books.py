@@ -1,0 +1,148 @@
+"""A session completes only when every cent of its accounts' change of equity is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.errors import SessionHalted
+from core.ledger import Name, balances, total
+from core.market import FundingPayment
+from flows.steps import PLAIN
+from flows.story import run_session
+from store.records import BreachAction, CommandKind, SessionStatus
+from tests.fakes.venue import HALF
+from tests.fakes.world import SESSION, QuietBoard, World
+
+D = Decimal
+Make = Callable[..., World]
+
+
+async def run(world: World) -> dict[str, Any]:
+    """One run of the session, from its desk on, with Prefect taken away."""
+    return await run_session(world.desk(), world.session, PLAIN, QuietBoard())  # type: ignore[arg-type]
+
+
+def payment(world: World, name: str, quote: str, number: int = 1) -> FundingPayment:
+    """A funding payment as a venue books it now."""
+    venue, now = world.venues[name], world.clock()
+    return FundingPayment(venue.venue, name, "ETH/USD", f"{name}-f{number}", D(quote), venue.rate, now, now)
+
+
+async def test_every_cent_of_a_session_is_explained_with_repairs_and_funding(make: Make) -> None:
+    world = make()
+    world.venues["b"].script(HALF)
+    world.clock.later(8, lambda: world.venues["a"].payments.append(payment(world, "a", "-0.30")))
+    summary = await run(world)
+    world.check_completed_and_flat()
+    books = world.store.reads.ledger.books(SESSION)
+    stated = [b.statement for b in books.values() if b.statement is not None]
+    assert len(stated) == 2
+    assert [s.residual for s in stated] == [0, 0]
+    whole = total(stated)
+    assert summary["residual"] == "0"
+    assert whole.explained == world.session.totals.pnl == whole.closing - whole.opening
+    assert whole.funding == D("-0.30")
+    assert whole.legging < 0
+    sums = balances(world.store.reads.ledger.entries(SESSION))
+    assert -sum(q for (_, name, _), q in sums.items() if name is Name.FEES) == whole.fees
+    with world.store.results() as connection:
+        rows = connection.execute("select sum(quantity) from ledger where name = 'fees'").fetchone()
+        assert rows == (world.session.totals.fees,)
+
+
+def charged_in_secret(world: World) -> None:
+    """The venue takes a fee that none of its fills tells."""
+    world.venues["a"].deposit -= D("0.05")
+
+
+def traded_by_hand(world: World) -> None:
+    """Somebody buys and sells on the account beside the session."""
+    world.venues["a"].meddle(D("0.1"), price=D(2500))
+    world.venues["a"].meddle(D("-0.1"), price=D(2490))
+
+
+def funding_told_wrong(world: World) -> None:
+    """The venue books another payment than the one that it told."""
+    told = payment(world, "a", "0.30")
+    world.store.journal.record_funding.now(SESSION, [told])
+    world.venues["a"].payments.append(payment(world, "a", "0.20"))
+
+
+@pytest.mark.parametrize(
+    ("plant", "residual"), [(charged_in_secret, "-0.05"), (traded_by_hand, "-1"), (funding_told_wrong, "-0.1")]
+)
+async def test_money_that_nothing_explains_pauses_the_session_with_the_figures(
+    make: Make, plant: Callable[[World], None], residual: str
+) -> None:
+    world = make()
+    world.clock.later(8, lambda: plant(world))
+    with pytest.raises(SessionHalted, match="the books do not balance"):
+        await run(world)
+    assert world.session.status is not SessionStatus.COMPLETED
+    assert set(world.positions.values()) == {0}
+    (breach,) = world.store.reads.breaches(SESSION, open_only=True)
+    assert breach.category == "ledger_residual"
+    assert {name: D(f["residual"]) for name, f in breach.details.items()} == {"a": D(residual)}  # type: ignore[index]
+
+
+async def test_residual_that_an_operator_accepted_figure_for_figure_lets_the_session_complete(make: Make) -> None:
+    world = make()
+    world.clock.later(8, lambda: charged_in_secret(world))
+    with pytest.raises(SessionHalted):
+        await run(world)
+    world.die()
+
+    def accept() -> None:
+        (breach,) = world.store.reads.breaches(SESSION, open_only=True)
+        world.store.journal.acknowledge_breach.now(SESSION, breach.breach_id, BreachAction.IGNORE, at=world.clock())
+        world.store.journal.add_command.now(SESSION, CommandKind.RESUME, created_by="ops", created_at=world.clock())
+
+    world.clock.later(30, accept)
+    await run(world)
+    world.check_completed_and_flat()
+
+
+async def test_residual_that_grew_after_it_was_accepted_stops_the_session_again(make: Make) -> None:
+    world = make()
+    world.clock.later(8, lambda: charged_in_secret(world))
+    with pytest.raises(SessionHalted):
+        await run(world)
+    world.die()
+    (breach,) = world.store.reads.breaches(SESSION, open_only=True)
+    world.store.journal.acknowledge_breach.now(SESSION, breach.breach_id, BreachAction.IGNORE, at=world.clock())
+    charged_in_secret(world)
+    with pytest.raises(SessionHalted, match=r"account a: -0\.1 "):
+        await run(world)
+
+
+async def test_figures_that_a_venue_shows_late_are_waited_for(make: Make) -> None:
+    world = make(volumeTarget="500")
+    venue = world.venues["a"]
+    venue.deposit += D(7)
+
+    def settle_late() -> None:
+        if world.store.reads.pairs(SESSION) and not any(world.positions.values()):
+            world.clock.later(0.9, lambda: setattr(venue, "deposit", venue.deposit + D("0.5")))
+        else:
+            world.clock.later(0.1, settle_late)
+
+    world.clock.later(3, lambda: setattr(venue, "deposit", venue.deposit - D("0.5")))
+    world.clock.later(4, settle_late)
+    await run(world)
+    world.check_completed_and_flat()
+
+
+async def test_restart_reckons_from_the_equity_of_the_first_start(make: Make) -> None:
+    world = make(volumeTarget="1500")
+    desk = world.desk()
+    await PLAIN.check_funds()
+    assert desk.capital == D(200_000)
+    world.die()
+    world.venues["a"].deposit -= D(1000)
+    desk = world.desk()
+    await PLAIN.check_funds()
+    assert desk.capital == D(200_000)
