@@ -44,7 +44,7 @@ class SessionView {
     fill(this.stage, h("p.small", {}, h("a", { href: "#/sessions" }, "← All sessions")), this.head, this.tiles, this.curves.element,
       this.books.element, this.risk.element, this.logs.element);
     this.#draw();
-    const past = (event) => this.logs.event({ ...event, timestamp: Date.parse(event.timestamp) }, false);
+    const past = (event) => this.#note({ ...event, timestamp: Date.parse(event.timestamp) }, false);
     await Promise.all([this.curves.load(this.session, past), this.logs.load(), this.risk.load()]);
     this.live = new Live(this.session.id, { onMessage: (message) => this.#take(message), onState: (state) => this.#linked(state), extra: ["market"] });
     this.live.open();
@@ -83,7 +83,15 @@ class SessionView {
       this.#fillsSoon();
     }
     if (channel === "risk" && type !== "snapshot") this.risk.load().catch(() => {});
-    if (type !== "snapshot") this.logs.event({ type, channel, data, timestamp });
+    if (type !== "snapshot") this.#note({ type, channel, data, timestamp });
+  }
+
+  #note(event, draw = true) {
+    if (event.type === "settled") {
+      this.isOnRecord = true;
+      if (draw) this.#draw();
+    }
+    this.logs.event(event, draw);
   }
 
   #status(data) {
@@ -131,13 +139,13 @@ class SessionView {
   #draw() {
     const s = this.session;
     const sentence = this.#ended() ? s.statusReason : s.metrics?.lastDecision ?? s.statusReason;
-    const key = JSON.stringify([s.status, s.name, sentence]);
+    const key = JSON.stringify([s.status, s.name, sentence, this.isOnRecord]);
     if (key !== this.drawn) {
       this.drawn = key;
       fill(this.head, h("div.row.spread", {},
         h("div", {}, h("h1", {}, s.name, " ", pill(s.status)), h("p.small", {}, `${s.strategy.symbol} · ${s.accounts.join(" × ")} · ${s.id}`)),
         h("div.row", {}, ACTIONS.filter((a) => a.from.includes(s.status)).map((a) => h("button", { class: a.kind, onclick: () => this.#act(a) }, a.text)),
-          this.#ended() || s.status === "paused" ? h("button.quiet", { onclick: () => this.#report() }, "Report") : null)),
+          this.isOnRecord ? h("button.quiet", { onclick: () => this.#report() }, "Report") : null)),
         sentence ? h("p.sentence", {}, sentence) : null);
     }
     const m = s.metrics ?? {};
