@@ -16,12 +16,14 @@ from api.settings import ApiSettings
 from api.sockets import SOCKET_OPTIONS, LiveProtocol, hide_queries
 from connectors.settings import Outside
 from core.errors import HedgeError
+from store.home import PRIVATE_UMASK
 
 GRACE_S = 10
 
 
 def main() -> int:
     """Serve; exit code 2 and one sentence when a setting is wrong."""
+    os.umask(PRIVATE_UMASK)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     hide_queries()

@@ -121,6 +121,7 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    os.umask(0o077)  # what is written is the owner's
     try:
         sys.exit(answer(sys.argv[1:]))
     except BrokenPipeError:

@@ -77,7 +77,7 @@ def start(
              str(home.prefect_port), "--log-level", "WARNING"],
             environ,
         )  # fmt: skip
-        service = family.start("service", [sys.executable, "-m", "deployments.service"], environ)
+        service = family.start("service", [sys.executable, "-m", "deployments.service"], environ, with_secrets=True)
         family.wait_for(twins, home.sandbox_url + "/", 20)
         open_sandbox_accounts(home)
         say(f"venue twins   {home.sandbox_url}")
@@ -97,7 +97,7 @@ def start(
 def _start_api(home: Home, family: Family, environ: dict[str, str], say: Callable[[str], None]) -> None:
     with open_store(home.path, os.environ.get("HEDGE_DATABASE_URL") or None) as store:
         ensure_local_key(store, home.api_key, at=datetime.now(UTC), random=os.urandom)  # noqa: TID251
-    api = family.start("api", [sys.executable, "-m", "api.server"], environ)
+    api = family.start("api", [sys.executable, "-m", "api.server"], environ, with_secrets=True)
     family.wait_for(api, f"{home.api_url}/healthz", SLOW_START_S)
     say(f"API           {home.api_url}")
     if home.api_key.exists():

@@ -16,7 +16,9 @@ from pathlib import Path
 import httpx
 
 from core.errors import ConfigurationError
-from store.home import Home
+from store.home import PRIVATE_UMASK, Home, private_file
+
+OWN_PREFIX = "HEDGE_"
 
 
 @dataclass(slots=True)
@@ -43,13 +45,20 @@ class Family:
     sleep: Callable[[float], None] = time.sleep  # noqa: TID251
     children: list[Child] = field(default_factory=list)
 
-    def start(self, name: str, command: Sequence[str], environ: Mapping[str, str]) -> Child:
-        """Start a child in a process group of its own, its output in the log folder."""
+    def start(
+        self, name: str, command: Sequence[str], environ: Mapping[str, str], *, with_secrets: bool = False
+    ) -> Child:
+        """Start a child in a process group of its own, its output in the log folder.
+
+        What it writes only the owner can read, whatever our umask. Keys, passphrase and the database's URL, that is
+        our own HEDGE_ variables, reach it only with_secrets.
+        """
         log = self.home.logs / f"{name}.log"
-        with log.open("wb") as output:
+        ours = {key: text for key, text in os.environ.items() if with_secrets or not key.startswith(OWN_PREFIX)}
+        with private_file(log) as output:
             process = subprocess.Popen(  # noqa: S603
                 command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env={**os.environ, **environ}, start_new_session=True,
+                env={**ours, **environ}, start_new_session=True, umask=PRIVATE_UMASK,
             )  # fmt: skip
         child = Child(name, process, log)
         self.children.append(child)
@@ -75,7 +84,8 @@ class Family:
     def remember(self) -> None:
         """Write down who runs, so that `hedge down` can stop it even after this process was killed."""
         record = {"parent": os.getpid(), "children": {c.name: c.process.pid for c in self.children}}
-        self.home.running.write_text(json.dumps(record))
+        with private_file(self.home.running) as file:
+            file.write(json.dumps(record).encode())
 
     def dead(self) -> Child | None:
         """Return the first child that has ended by itself."""

@@ -20,7 +20,7 @@ from prefect.schedules import Cron
 
 from core.errors import ConfigurationError
 from flows.hedging_session import hedging_session
-from store.home import Home
+from store.home import PRIVATE_UMASK, Home
 
 FLOWS = {"flows/hedging_session.py:hedging_session": hedging_session}
 SESSIONS_MAX = 50
@@ -71,6 +71,7 @@ def _wait_for_server(home: Home) -> None:
 
 def main() -> None:
     """Serve until SIGTERM; running sessions are cancelled gracefully."""
+    os.umask(PRIVATE_UMASK)
     path = Path(__file__).resolve().parent.parent / "prefect.yaml"
     with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
         _wait_for_server(Home.from_env(os.environ))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from core.errors import ConfigurationError
 
@@ -13,6 +15,7 @@ PORT_BASE_DEFAULT = 7100
 PREFECT_PORT_DEFAULT = 4200
 API_PORT_DEFAULT = 8000
 FREE_BYTES_MIN = 200_000_000
+PRIVATE_UMASK = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ class Home:
             for folder in (self.path, self.reports, self.logs, self.prefect, self.running.parent):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             probe = self.path / ".writable"
-            probe.write_bytes(b"can this be written?")
+            with private_file(probe) as file:
+                file.write(b"can this be written?")
             probe.unlink()
             free = shutil.disk_usage(self.path).free
         except OSError as error:
@@ -109,6 +113,17 @@ class Home:
                 "needed to start; free some space or point HEDGE_HOME to a folder on another disk",
                 field="HEDGE_HOME",
             )
+
+
+def private_file(path: Path) -> BinaryIO:
+    """Open a file for writing, from its start, that only its owner can read, whatever the umask; raises OSError."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.fchmod(handle, 0o600)  # a file that was there keeps its mode otherwise
+        return os.fdopen(handle, "wb")
+    except BaseException:
+        os.close(handle)
+        raise
 
 
 def _port(environ: Mapping[str, str], name: str, default: int) -> int:

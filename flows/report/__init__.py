@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from flows.report.facts import read_record
 from flows.report.page import render
-from store.home import Home
+from store.home import Home, private_file
 
 __all__ = ["write_report"]
 
@@ -19,8 +19,9 @@ def write_report(home: Home, session_id: str) -> Path:
     Raises SessionNotFound when the session is not in the results, StoreBusy, StoreError.
     """
     page = render(read_record(home, session_id))
-    home.reports.mkdir(parents=True, exist_ok=True)
+    home.reports.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = home.reports / f"{quote(session_id, safe='')}.html"
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(page, encoding="utf-8")
+    with private_file(unfinished) as file:
+        file.write(page.encode())
     return unfinished.replace(path)

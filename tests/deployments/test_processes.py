@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -108,3 +110,27 @@ def test_every_listed_deployment_can_be_served(tmp_path: Path) -> None:
     wrong.write_text("deployments: [{name: x, entrypoint: 'flows/nowhere.py:nothing'}]")
     with pytest.raises(ConfigurationError, match="nowhere"):
         listed(wrong)
+
+
+def test_child_without_secrets_gets_none_and_what_it_writes_is_private(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEDGE_PASSPHRASE", "planted")
+    monkeypatch.setenv("HEDGE_KEY_TESTNET_A", "planted")
+    before = os.umask(0)
+    try:
+        family = Family(home)
+        script = "import os; open(os.environ['WHERE'], 'w').write(' '.join(k for k in os.environ if k[:6] == 'HEDGE_'))"
+        told = {}
+        for name, with_secrets in (("venue", False), ("service", True)):
+            environ = {**home.environ(), "WHERE": str(home.path / name)}
+            child = family.start(name, [sys.executable, "-c", script], environ, with_secrets=with_secrets)
+            assert child.process.wait(30) == 0
+            told[name] = set((home.path / name).read_text().split())
+            assert {oct(path.stat().st_mode & 0o777) for path in (home.path / name, child.log)} == {"0o600"}
+        assert stat.S_IMODE(home.running.stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+    assert told["venue"] == set(home.environ())
+    assert told["service"] >= set(home.environ()) | {"HEDGE_PASSPHRASE", "HEDGE_KEY_TESTNET_A"}
+    family.stop(grace_s=1)

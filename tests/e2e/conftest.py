@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,10 +143,17 @@ def free_block(count: int) -> int:
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """Start everything once for all e2e tests and stop it at the end."""
+    with installed(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@contextmanager
+def installed(folder: Path, prepare: Callable[[Home], Mapping[str, str]] = lambda _: {}) -> Iterator[Installation]:
+    """Start an installation in a folder, in an environment with what `prepare` adds; stop it at the end."""
     first = free_block(6)
-    home = Home(tmp_path_factory.mktemp("home"), first, first + 4, first + 5)
+    home = Home(folder, first, first + 4, first + 5)
     before = dict(os.environ)
-    os.environ.update(home.environ())
+    os.environ.update({**prepare(home), **home.environ()})
     family = start(home, seed=11, speed=1.0, say=print, family=Family(home))
     try:
         limits = {"venue": "pacifica", "per_minute": 100_000}
