@@ -46,6 +46,9 @@ soak: .venv/.dev          ## an hour of virtual time with every kind of trouble:
 model: .venv/.dev         ## walk the pair state machine through everything venues and restarts may do, and print the count
 	$(BIN)/python -m tests.simulation.pair_model
 
+simulate: .venv/.dev       ## whole sessions on a virtual clock, SEEDS=1000 of them, against every law a session must keep
+	$(BIN)/python -m tests.simulation.whole_sessions $(or $(SEEDS),1000)
+
 check: lint test          ## what CI runs
 
 docs: .venv/.dev          ## write the tables of docs/venues from what the connectors declare

@@ -205,11 +205,21 @@ class World:
             assert not venue.violations
 
 
-def make_world(folder: Path, *, venues: dict[str, Venue] | None = None, seed: int = 7, **changes: object) -> World:
-    """Open a store in a folder and write one pending session over fresh venues; close the store when done."""
+def make_world(
+    folder: Path,
+    *,
+    venues: dict[str, Venue] | None = None,
+    seed: int = 7,
+    store: Store | None = None,
+    **changes: object,
+) -> World:
+    """Open a store in a folder, or take an empty one, and write one pending session over fresh venues.
+
+    Close the store when done.
+    """
     names = venues or {name: VENUES[name] for name in ("a", "b")}
     request = parse_request(request_document(list(names), **changes))
-    world = World(_fresh_store(folder / "home"), request, seed=seed)
+    world = World(store or fresh_store(folder / "home"), request, seed=seed)
     floors: dict[Venue, list[FakeVenue]] = {venue: [] for venue in Venue}
     for name, venue in names.items():
         ref = AccountRef(name, venue, "desk")
@@ -231,7 +241,7 @@ def make_world(folder: Path, *, venues: dict[str, Venue] | None = None, seed: in
     return world
 
 
-def _fresh_store(home: Path) -> Store:
+def fresh_store(home: Path) -> Store:
     """Open the folder's store, empty at first; the schema is made once and copied, which saves most of the time."""
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "hedge.db").exists():

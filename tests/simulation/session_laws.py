@@ -1,0 +1,254 @@
+"""What must be true of every session, whatever venues did: checked against what the venues themselves hold.
+
+Each law returns sentences, empty when it is kept. They are worked out from executions, not with the code under test,
+except the ledger, which is itself what is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import cast
+
+from core.errors import AccountNotActive, ReconciliationFailed, SessionHalted
+from core.ledger import Reading, book_fills, funding_entry, statement
+from core.limits import RiskLimits
+from core.numbers import ZERO, canonical
+from core.order import Fill, FillCause
+from store import SessionStatus
+from store.records import Pair
+from tests.fakes.world import SESSION, World
+from tests.simulation.session_run import Endless, Lived
+
+Law = Callable[[Lived], Iterator[str]]
+_EVER = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def check(told: Lived) -> dict[str, list[str]]:
+    """Every law that was broken, with what was found."""
+    found = {name: list(law(told)) for name, law in LAWS.items()}
+    return {name: sentences for name, sentences in found.items() if sentences}
+
+
+def kind_of_end(told: Lived) -> str:
+    """How the session ended, in a few words."""
+    status = told.world.session.status
+    match told.last:
+        case None:
+            return status.value
+        case SessionHalted():
+            return f"{status.value}, exposure stated" if any(_own_positions(told.world).values()) else status.value
+        case error:
+            return f"{status.value}, {type(error).__name__}"
+
+
+def own_orders_never_meet(told: Lived) -> Iterator[str]:
+    """No own order was sent that could have traded with an own one that rested or was on its way."""
+    for venue in told.world.venues.values():
+        yield from (text for text in venue.violations if "could meet" in text)
+
+
+def no_order_is_sent_twice(told: Lived) -> Iterator[str]:
+    """A client order id reaches a venue once."""
+    for name, venue in told.world.venues.items():
+        yield from (f"{name}: {text}" for text in venue.violations if "sent twice" in text)
+
+
+def the_journal_is_the_venues_truth(told: Lived) -> Iterator[str]:
+    """Every execution is in the journal once with its figures, and none besides, unless an order's end is open."""
+    world = told.world
+    reads = world.store.reads
+    kept = reads.fills_of_session(SESSION)
+    others = [f for name in world.venues for f in reads.unexplained_fills(name, _EVER)]
+    journal = {(f.account_id, f.trade_id): _figures(f) for f in (*kept, *others)}
+    venues = {(f.account_id, f.trade_id): _figures(f) for v in world.venues.values() for f, _ in v.executions}
+    open_orders = reads.open_orders_of(SESSION)
+    for key in sorted(venues.keys() | journal.keys()):
+        if journal.get(key) != venues.get(key) and not (open_orders and key not in journal):
+            yield f"trade {key}: journal {journal.get(key)}, venue {venues.get(key)}"
+    if open_orders:
+        yield from () if told.last is not None else ("completed with orders whose end is not known",)
+        return
+    net = reads.totals(SESSION).net_by_account
+    for name, position in _own_positions(world).items():
+        if net.get(name, ZERO) != position:
+            yield f"{name}: journal {net.get(name, ZERO)}, venue {position}"
+
+
+def it_ends_flat_or_says_what_is_left(told: Lived) -> Iterator[str]:
+    """Completed means flat with nothing resting; else the exposure is stated as it is, or the difference named."""
+    world, last = told.world, told.last
+    positions = _own_positions(world)
+    resting = [order.intent.client_order_id for v in world.venues.values() for order in v.resting]
+    completed = world.session.status is SessionStatus.COMPLETED
+    if completed != (last is None):
+        yield f"the run ended with {last!r}, the session is {world.session.status}"
+    if completed and (any(v.position for v in world.venues.values()) or resting):
+        held = {name: canonical(v.position) for name, v in world.venues.items()}
+        yield f"completed and not flat: {held}, resting {resting}"
+    match last:
+        case None:
+            return
+        case SessionHalted():
+            stated = {n: Decimal(str(q)) for n, q in dict(last.details.get("positions", {})).items()}  # type: ignore[call-overload]
+            if stated != positions and not world.store.reads.open_orders_of(SESSION):
+                yield f"stated {stated}, the venues hold {positions}"
+            if world.session.status is not SessionStatus.PAUSED:
+                yield f"halted and {world.session.status}"
+        case ReconciliationFailed() | AccountNotActive():
+            if not _is_meddled(world):
+                yield f"nobody else traded, and yet: {last}"
+        case Endless():
+            yield str(last)
+        case _:
+            yield f"ended with {type(last).__name__}: {last}"
+
+
+def naked_time_is_bounded(told: Lived) -> Iterator[str]:
+    """No pair is opened once the naked dollar-seconds of the pairs before it have used the session's budget up."""
+    world = told.world
+    budget = told.naked_budget or RiskLimits.of(world.request.to_strategy()).naked_usd_seconds_max
+    spent = ZERO
+    for pair in world.pairs:
+        if pair.outcome.completed_at is None:
+            return
+        if spent >= budget and _purpose(pair) == "open" and pair.outcome.quantity > 0:
+            yield f"pair {pair.plan.sequence} opened with {spent:.0f} of {budget:.0f} USD seconds spent"
+        naked = _naked(world, pair)
+        if abs(naked - pair.outcome.naked_usd_seconds) > naked / 100 + 1 and not _is_busted(world):
+            yield f"pair {pair.plan.sequence}: {pair.outcome.naked_usd_seconds:.1f} booked, {naked:.1f} were naked"
+        spent += naked
+
+
+def volume_is_what_was_hedged(told: Lived) -> Iterator[str]:
+    """A pair counts the smaller of its legs, once; the session counts its pairs."""
+    world = told.world
+    if _is_busted(world):
+        return  # what is undone after a run's end is taken off by the next run only
+    booked = ZERO
+    for pair in world.pairs:
+        booked += pair.outcome.volume
+        if pair.outcome.completed_at is None:
+            continue
+        legs = [_leg(world, pair, pair.plan.buy_account, 1), _leg(world, pair, pair.plan.sell_account, -1)]
+        quantity = max(ZERO, min(filled for filled, _ in legs))
+        prices = [price for _, price in legs if price is not None] or [ZERO]
+        if not quantity * min(prices) - 1 <= pair.outcome.volume <= quantity * max(prices) + 1:
+            yield f"pair {pair.plan.sequence}: {pair.outcome.volume} booked, {canonical(quantity)} hedged at {prices}"
+    counted = world.session.totals.volume_generated
+    if told.last is None and counted != booked:
+        yield f"the session counts {counted}, its pairs {booked}"
+
+
+def the_ledger_balances(told: Lived) -> Iterator[str]:
+    """Double entry over the journal's executions and payments explains each venue's own equity to the last cent."""
+    world, reads = told.world, told.world.store.reads
+    if reads.open_orders_of(SESSION):
+        return  # what filled is not known yet, and that is stated
+    mids = {p.plan.pair_id: p for p in world.pairs}
+    pair_of = {o.intent.client_order_id: o.intent.pair_id for o in reads.orders_of_session(SESSION)}
+
+    def arrival(fill: Fill) -> tuple[Decimal, bool]:
+        pair = mids.get(pair_of.get(fill.client_order_id or "", ""))
+        if pair is None or pair.plan.buy_arrival_mid is None or pair.plan.sell_arrival_mid is None:
+            return world.venues[fill.account_id].mid, False
+        bought = fill.account_id == pair.plan.buy_account
+        return (pair.plan.buy_arrival_mid if bought else pair.plan.sell_arrival_mid), False
+
+    for name, venue in world.venues.items():
+        others = reads.unexplained_fills(name, _EVER)
+        entries = [
+            *book_fills([*reads.fills_of_session(SESSION), *others], arrival),
+            *(funding_entry(payment) for payment in reads.funding_of(SESSION)),
+        ]
+        margin = _equity(world, name)
+        opening, closing = Reading(venue.deposit, None, world.clock()), Reading(margin, venue.mid, world.clock())
+        result = statement(name, venue.market.symbol, entries, opening=opening, closing=closing)
+        if not result.is_balanced:
+            yield f"{name}: {result.residual} of the venue's equity is not explained"
+
+
+def _figures(fill: Fill) -> tuple[object, ...]:
+    return fill.side, fill.quantity, fill.price, fill.cause
+
+
+def _own_fills(world: World, name: str) -> list[Fill]:
+    """An account's executions of the session's orders, and what the venue forced on its position."""
+    venue = world.venues[name]
+    known = {order.venue_order_id for order in venue.orders.values()}
+    fills = [fill for fill, _ in venue.executions]
+    return [f for f in fills if f.venue_order_id in known or f.cause is not FillCause.TRADE]
+
+
+def _own_positions(world: World) -> dict[str, Decimal]:
+    return {name: sum((f.quantity * f.side.sign for f in _own_fills(world, name)), ZERO) for name in world.venues}
+
+
+def _is_meddled(world: World) -> bool:
+    return any(v.position != own for v, own in zip(world.venues.values(), _own_positions(world).values(), strict=True))
+
+
+def _is_busted(world: World) -> bool:
+    """A trade was undone: its pair's figures are those of what is left."""
+    return any(sum(o.filled for o in v.orders.values()) != _traded(world, name) for name, v in world.venues.items())
+
+
+def _traded(world: World, name: str) -> Decimal:
+    return sum((f.quantity for f in _own_fills(world, name) if f.cause is FillCause.TRADE), ZERO)
+
+
+def _purpose(pair: Pair) -> str:
+    return str(cast(dict[str, object], pair.plan.decision["plan"])["purpose"])
+
+
+def _of_pair(world: World, pair: Pair) -> list[Fill]:
+    """The executions of a pair's orders, as the venues hold them, by time."""
+    ids = {o.intent.client_order_id for o in world.store.reads.orders_of_pair(pair.plan.pair_id)}
+    fills = []
+    for venue in world.venues.values():
+        own = {o.venue_order_id for o in venue.orders.values() if o.intent.client_order_id in ids}
+        fills += [fill for fill, _ in venue.executions if fill.venue_order_id in own]
+    return sorted(fills, key=lambda f: f.venue_time)
+
+
+def _leg(world: World, pair: Pair, account_id: str, sign: int) -> tuple[Decimal, Decimal | None]:
+    """What a leg filled in its direction, and the average price of that."""
+    own = [f for f in _of_pair(world, pair) if f.account_id == account_id]
+    ahead = [f for f in own if f.side.sign == sign]
+    taken = sum((f.quantity for f in ahead), ZERO)
+    price = sum((f.quantity * f.price for f in ahead), ZERO) / taken if taken else None
+    return sum((f.quantity * f.side.sign * sign for f in own), ZERO), price
+
+
+def _naked(world: World, pair: Pair) -> Decimal:
+    """Unhedged notional times time of one pair, from its first execution to its end."""
+    fills, ended = _of_pair(world, pair), pair.outcome.completed_at
+    assert ended is not None
+    assert pair.plan.buy_arrival_mid is not None
+    spent, net = ZERO, ZERO
+    for fill, until in pairwise([*fills, None]):
+        if fill is not None:
+            net += fill.quantity * fill.side.sign
+            seconds = ((until.venue_time if until else ended) - fill.venue_time).total_seconds()
+            spent += abs(net) * pair.plan.buy_arrival_mid * Decimal(str(max(0.0, seconds)))
+    return spent
+
+
+def _equity(world: World, name: str) -> Decimal:
+    """The venue's own sum: deposit, cash of every execution, its position at the mid, and funding."""
+    venue = world.venues[name]
+    cash = sum((-f.quantity * f.side.sign * f.price - f.fee for f, _ in venue.executions), venue.deposit)
+    return cash + venue.position * venue.mid + sum((p.payment for p in venue.payments), ZERO)
+
+
+LAWS: dict[str, Law] = {
+    "own orders never meet": own_orders_never_meet,
+    "no order is sent twice": no_order_is_sent_twice,
+    "the journal is the venues' truth": the_journal_is_the_venues_truth,
+    "it ends flat or says what is left": it_ends_flat_or_says_what_is_left,
+    "naked time is bounded": naked_time_is_bounded,
+    "volume is what was hedged": volume_is_what_was_hedged,
+    "the ledger balances": the_ledger_balances,
+}
