@@ -32,6 +32,7 @@ from connectors.venue import (
 )
 from core.account import AccountRef, Margin, Position
 from core.errors import LeaseLost, MarketDataUnavailable
+from core.funding_check import PriceRange
 from core.instrument import Market
 from core.market import Book, FundingPayment, FundingRate, Mark
 from core.market_data import SystemStatus
@@ -49,6 +50,8 @@ LEASE_RENEW_S = 5.0
 # A run whose steps have not stirred for this long has hung; its lease is let go, so that another one may take over.
 LEASE_UNATTENDED_S = 180.0
 _LEASE_RETRY_S = 1.0
+# Prices this near to a full funding interval are kept; a pair in progress may keep the session from looking sooner.
+FUNDING_NEAR_S = 20.0
 
 
 @dataclass(slots=True)
@@ -106,6 +109,7 @@ class Desk:
     uncapped: set[str] = field(default_factory=set)
     behind: set[str] = field(default_factory=set)
     notices: list[str] = field(default_factory=list)
+    funding_prices: dict[tuple[str, datetime], PriceRange] = field(default_factory=dict)
 
     @property
     def symbol(self) -> str:
@@ -136,10 +140,21 @@ class Desk:
         marks = self.marks()
         for name, mark in marks.items():
             self.low_marks[name] = min(mark.mark, self.low_marks.get(name, mark.mark))
+            self._note_funding_price(name, mark)
         missing = [name for name in self.accounts if name not in marks]
         if missing:
             raise MarketDataUnavailable(f"no mark price for {', '.join(missing)}", accounts=missing)
         return {name: mark.mark for name, mark in marks.items()}
+
+    def _note_funding_price(self, name: str, mark: Mark) -> None:
+        """Keep the prices seen around a full funding interval: payments are recomputed from them."""
+        span_s = self.markets[name].funding_interval_s
+        elapsed_s = self.now().timestamp()
+        end = datetime.fromtimestamp(round(elapsed_s / span_s) * span_s, tz=self.now().tzinfo)
+        if abs(elapsed_s - end.timestamp()) <= FUNDING_NEAR_S:
+            for price in (p for p in (mark.mark, mark.index) if p is not None):
+                seen = self.funding_prices.get((name, end), PriceRange(price, price))
+                self.funding_prices[name, end] = seen.with_price(price)
 
     @property
     def positions(self) -> dict[str, Decimal]:

@@ -17,6 +17,7 @@ from core.numbers import ZERO, canonical
 from core.order import OrderReport
 from tasks.books import close_books
 from tasks.desk import Desk, current
+from tasks.funding import recompute_funding
 from tasks.options import STEP
 from tasks.reconcile_fills import read_fills
 
@@ -66,6 +67,8 @@ async def settle(started_at: datetime) -> Settlement:
     resting = await own_open_orders(desk)
     is_clean = not resting and not any(held.values())
     statements = await close_books(desk) if is_clean else ()
+    if is_clean:
+        await recompute_funding(desk)
     funding = sum((p.payment for p in desk.payments), ZERO)
     return Settlement(held, len(resting), funding, statements)
 

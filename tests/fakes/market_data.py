@@ -31,6 +31,7 @@ class FakeMarketData:
     clock: Callable[[], datetime]
     volume: Decimal | None = None
     state: VenueState | None = None
+    points: list[PastFunding] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
     read: list[str] = field(default_factory=list)
 
@@ -59,8 +60,11 @@ class FakeMarketData:
         raise NotOffered(f"{self.venue}: no candles")
 
     async def past_funding(self, symbol: str, since: datetime) -> Sequence[PastFunding]:
-        """Not here."""
-        raise NotOffered(f"{self.venue}: no funding history")
+        """The points as set; NotOffered without any."""
+        self._read("past_funding")
+        if not self.points:
+            raise NotOffered(f"{self.venue}: no funding history")
+        return [point for point in self.points if point.at >= since]
 
     def _read(self, name: str) -> None:
         self.read.append(name)

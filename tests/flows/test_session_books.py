@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from core.errors import SessionHalted
 from core.ledger import Name, balances, total
 from core.market import FundingPayment
+from core.market_data import PastFunding
 from flows.steps import PLAIN
 from flows.story import run_session
 from store.records import BreachAction, CommandKind, SessionStatus
@@ -146,3 +148,36 @@ async def test_restart_reckons_from_the_equity_of_the_first_start(make: Make) ->
     desk = world.desk()
     await PLAIN.check_funds()
     assert desk.capital == D(200_000)
+
+
+@pytest.mark.parametrize(("quote", "is_agreed"), [(None, True), ("1.5", False)])
+async def test_funding_is_recomputed_from_published_rates_and_differences_are_told(
+    make: Make, quote: str | None, is_agreed: bool
+) -> None:
+    """Every account is paid at the full hour; one of the payments is another one than rate, price and size make."""
+    world = make(volumeTarget=None, duration=90_000, interval=(20, 25))
+    hour = (world.clock() + timedelta(hours=1)).replace(minute=0, second=0, microsecond=0)
+    world.clock.advance((hour - world.clock()).total_seconds() - 12)
+    for venue in world.venues.values():
+        await venue.measure_clock()
+    dues: list[Decimal] = []
+
+    def pay() -> None:
+        for name, venue in world.venues.items():
+            venue.market_data.points.append(
+                PastFunding(venue.venue, "ETH/USD", D("0.01"), 3600, None, None, hour, world.clock())
+            )
+            due = -venue.position * venue.mid * D("0.01")
+            dues.append(due)
+            venue.payments.append(payment(world, name, quote if quote and name == "a" else str(due)))
+
+    world.clock.later(12, pay)
+    await run(world)
+    world.check_completed_and_flat()
+    assert all(dues)
+    with world.store.results() as connection:
+        rows = connection.execute("select account_id, is_agreed, difference from funding_checks order by 1").fetchall()
+    assert [(name, agreed) for name, agreed, _ in rows] == [("a", is_agreed), ("b", True)]
+    assert (rows[0][2] == 0) is is_agreed
+    told = [str(e.payload.get("text")) for e in world.store.reads.events_since(SESSION, 0)]
+    assert any("at stake" in text for text in told) is not is_agreed
