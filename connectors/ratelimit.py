@@ -35,6 +35,7 @@ _OBSERVED_S_MAX = 1.0
 _AHEAD_S_MIN = 1.0
 _STEP_S_MIN = 0.001
 _RETRY_AFTER_S_MAX = 300.0
+RETRY_AFTER_S_MAX = 86_400.0
 
 
 class Rank(IntEnum):
@@ -290,6 +291,9 @@ class JointBudget:
 
 
 def retry_after_s(headers: Mapping[str, str], default_s: float) -> float:
-    """Read Retry-After (RFC 9110, 10.2.3) in its seconds form; a date or nonsense gives the default."""
+    """Read Retry-After (RFC 9110, 10.2.3) in its seconds form; a date or nonsense gives the default.
+
+    Never more than a day, however many digits stand there.
+    """
     text = headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdigit() else default_s
+    return min(float(text), RETRY_AFTER_S_MAX) if text.isascii() and text.isdigit() else default_s

@@ -49,6 +49,7 @@ ORIGINS = {
     "ADL_AUTOCLOSE": FillCause.ADL,
 }
 NOTHING_EXECUTED = frozenset({"triggerPlaced", "triggerFailed"})
+_COUNT_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ def trade_name(venue_symbol: str, number: int, order_id: str) -> str:
 def rows_left(headers: Mapping[str, str], offset: int, came: int) -> int:
     """Return how many rows of a history follow a page: by X-Total where given, else any number after a full page."""
     total = headers.get("x-total", "")
-    if total.isascii() and total.isdigit():
+    if total.isascii() and total.isdigit() and len(total) <= _COUNT_DIGITS_MAX:
         return max(int(total) - offset - came, 0)
     return PAGE_ROWS if came >= PAGE_ROWS else 0
 
@@ -346,6 +347,8 @@ def fee_in_quote(fee: Decimal, asset: str, order_id: str) -> Decimal:
 def _mark_row(body: bytes, market: Market) -> wire.MarkRow:
     rows = wire.read_rows(wire.MarkRow, wire.read_json(body, "mark prices"), "mark prices")
     for row in rows:
+        if row.symbol == market.venue_symbol and row.mark_price <= 0:
+            raise ProtocolViolation(f"backpack: a mark price of {row.mark_price}", venue="backpack")
         if row.symbol == market.venue_symbol:
             return row
     raise ProtocolViolation(f"backpack: no mark price of {market.venue_symbol} in the answer", venue="backpack")

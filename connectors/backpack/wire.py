@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 from core.errors import ProtocolViolation
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME_END = datetime(3000, 1, 1, tzinfo=UTC)
 UINT32_MAX = 2**32 - 1
 _DIGITS_MAX = 40
 _NUMBER = re.compile(rf"-?[0-9]{{1,{_DIGITS_MAX}}}(\.[0-9]{{1,{_DIGITS_MAX}}})?", re.ASCII)
@@ -70,9 +71,16 @@ def _identity(value: object) -> str:
 
 def _since_epoch(value: object, unit: timedelta) -> datetime:
     try:
-        return EPOCH + _integer(value) * unit
+        return _sane(EPOCH + _integer(value) * unit)
     except OverflowError:
         raise ValueError("time out of range") from None
+
+
+def _sane(moment: datetime) -> datetime:
+    """Take a time that an interval can be added to or taken from: between 1970 and 3000."""
+    if not EPOCH <= moment < _TIME_END:
+        raise ValueError("time out of range")
+    return moment
 
 
 def _milliseconds(value: object) -> datetime:
@@ -89,9 +97,9 @@ def _moment(value: object) -> datetime:
         return _milliseconds(value)
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
+        return _sane(moment.replace(tzinfo=UTC))
     try:
-        return moment.astimezone(UTC)
+        return _sane(moment.astimezone(UTC))
     except OverflowError:
         raise ValueError("time out of range") from None
 
@@ -307,7 +315,7 @@ class MarkEvent(Wire):
     """markPrice.<symbol>."""
 
     symbol: str = Field(alias="s")
-    mark: Number = Field(alias="p")
+    mark: Positive = Field(alias="p")
     index: Number | None = Field(default=None, alias="i")
     engine_time: Microseconds = Field(alias="T")
 

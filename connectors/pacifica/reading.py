@@ -19,6 +19,7 @@ from connectors.pacifica.outcomes import read_error
 from core.errors import ProtocolViolation
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME_END = datetime(3000, 1, 1, tzinfo=UTC)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 WordT = TypeVar("WordT")
@@ -43,9 +44,12 @@ def http_date(headers: Mapping[str, str]) -> datetime:
     """Read the Date header (RFC 9110, 6.6.1). It has whole seconds: the venue's clock is at or just after it."""
     try:
         stamp = parsedate_to_datetime(headers.get("date", ""))
+        found = stamp.replace(tzinfo=stamp.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise violation("an answer carries no readable Date header") from None
-    return stamp.replace(tzinfo=stamp.tzinfo or UTC).astimezone(UTC)
+    if not _EPOCH <= found < _TIME_END:
+        raise violation(f"the venue's clock is in the year {found.year}")
+    return found
 
 
 def moment(millis: int) -> datetime:

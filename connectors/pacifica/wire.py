@@ -26,7 +26,7 @@ def number(value: str | int | Decimal) -> Decimal:
 
 
 Number = Annotated[Decimal, PlainValidator(number)]
-Millis = Annotated[int, Field(ge=0, le=253_402_300_799_999)]
+Millis = Annotated[int, Field(ge=0, le=32_503_680_000_000)]  # until the year 3000: an interval can be added to it
 
 
 class Wire(BaseModel):

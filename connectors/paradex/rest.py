@@ -275,7 +275,7 @@ class ParadexRest:
         if answer.status == 429:
             bucket.pause(retry_after_s(answer.headers, outcomes.DEFAULT_RETRY_AFTER_S))
         told = [answer.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
-        if all(text.isascii() and text.isdigit() and len(text) <= 12 for text in told):
+        if all(text.isascii() and text.isdigit() and len(text) <= 10 for text in told):
             limit, remaining, reset = (int(text) for text in told)
             self.quotas[scope] = RequestQuota(
                 venue=Venue.PARADEX,
