@@ -17,6 +17,7 @@ from core.numbers import ZERO, canonical
 from core.plan import Nothing, NothingCode
 from core.risk import Severity
 from flows.books import require_balanced, residual_of
+from flows.closing import close_out
 from flows.record import put_on_record
 from flows.steps import PREFECT, Steps
 from flows.turns import exposure_of, plan_next, settle_open_pairs, turn
@@ -26,6 +27,7 @@ from tasks.course import Course
 from tasks.desk import Desk
 from tasks.publish import Board, publish, say
 from tasks.recover import load_course
+from tasks.reduce import finish_reductions
 from tasks.settle import Settlement
 
 _log = logging.getLogger("hedging.session")
@@ -45,6 +47,7 @@ async def run_session(
     heart = Heart(desk, course, board)
     _listen_for_cancel(course)
     await desk.store.journal.reopen_commands(desk.session_id)
+    await finish_reductions(desk)
     await settle_open_pairs(desk, course, heart)
     await steps.check_funds()
     await _begin(desk, course, heart)
@@ -71,6 +74,9 @@ async def _trade(desk: Desk, course: Course, heart: Heart, steps: Steps) -> None
             closing_since = closing_since or desk.now()
             if (desk.now() - closing_since).total_seconds() > WIND_DOWN_S:
                 raise SessionHalted(f"could not get flat within {WIND_DOWN_S:.0f} s", **exposure_of(desk))
+        if course.urgent:
+            await close_out(desk, course, heart, steps)
+            return
         if course.paused is not None or _has_open_pair(desk, course):
             await _stay_paused(desk, course, heart)
             continue
@@ -131,21 +137,25 @@ async def _finish(desk: Desk, course: Course, heart: Heart, steps: Steps, board:
     if not settlement.is_clean:
         raise SessionHalted(f"not flat at the end: {_left_over(settlement)}", **exposure_of(desk))
     await require_balanced(desk, heart, settlement.statements)
-    await publish(desk, course)
-    await desk.renew_lease()
-    now = desk.now()
-    await desk.store.journal.set_session_status(
-        desk.session_id, (SessionStatus.ACTIVE, SessionStatus.PAUSED), SessionStatus.COMPLETED,
-        at=now, reason=course.closing or "the volume target is reached",
-    )  # fmt: skip
-    await say(desk, "status", "session_update", {"status": "completed"})
-    report = await put_on_record(desk.store, desk.session_id, desk.now())
+    report = await complete(desk, course)
     pairs = desk.store.reads.pairs(desk.session_id, limit=1000)
     await board.progress(desk, course)
     await board.pairs(pairs)
-    summary = _summary(desk, course, str(report)) | residual_of(settlement.statements)
+    summary = _summary(desk, course, report) | residual_of(settlement.statements)
     await board.summary(_markdown(summary))
     return summary
+
+
+async def complete(desk: Desk, course: Course) -> str:
+    """Write that the session, proven flat, is completed, and put it on record; returns where its report is."""
+    await publish(desk, course)
+    await desk.renew_lease()
+    await desk.store.journal.set_session_status(
+        desk.session_id, (SessionStatus.ACTIVE, SessionStatus.PAUSED), SessionStatus.COMPLETED,
+        at=desk.now(), reason=course.closing or "the volume target is reached",
+    )  # fmt: skip
+    await say(desk, "status", "session_update", {"status": "completed"})
+    return await put_on_record(desk.store, desk.session_id, desk.now())
 
 
 def _listen_for_cancel(course: Course) -> None:

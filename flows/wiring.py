@@ -16,10 +16,11 @@ from connectors.budgets import Budgets
 from connectors.registry import open_client
 from connectors.settings import Environment, Outside
 from connectors.venue import VenueClient
-from core.errors import AccountNotActive, ConfigurationError, InvalidSessionStatus, LeaseLost
+from core.errors import AccountNotActive, ConfigurationError, HedgeError, InvalidSessionStatus, LeaseLost
 from core.risk import RiskLimits
 from core.strategy import check_accounts, check_against_markets, validate, validate_goal
 from flows.accounts import Account, accounts_for, choose
+from flows.guard_keys import guard_accounts_for
 from store import NewSession, Session, SessionStatus, Store, open_store
 from store.budgets import StoreLender
 from store.home import Home
@@ -77,9 +78,14 @@ def create_session(
 
 
 @asynccontextmanager
-async def open_desk(store: Store, session_id: str, environment: Environment) -> AsyncIterator[Desk]:
+async def open_desk(
+    store: Store, session_id: str, environment: Environment, *,
+    known: Mapping[str, Account] | None = None, is_closing: bool = False,
+) -> AsyncIterator[Desk]:  # fmt: skip
     """Take the session and its accounts, connect every venue, start the streams; undo all of it at the end.
 
+    known: the environment's accounts with the keys to use; None reads the operator's. is_closing: for bringing the
+    session flat only, which needs neither streams nor a strategy that fits the markets.
     Raises InvalidSessionStatus, AccountNotActive and LeaseLost (another run holds it), ConfigurationError (keys),
     InvalidStrategy, and the venues' own errors.
     """
@@ -91,7 +97,8 @@ async def open_desk(store: Store, session_id: str, environment: Environment) -> 
         )  # fmt: skip
     if session.environment != environment.value:
         raise ConfigurationError(f"session {session_id} belongs to {session.environment}, not to {environment}")
-    accounts = choose(accounts_for(environment, home(), os.environ), session.accounts)
+    known = accounts_for(environment, home(), os.environ) if known is None else known
+    accounts = choose(known, session.accounts)
     async with AsyncExitStack() as stack:
         lease = await _take(store, session, stack)
         world = sharing(store, outside(session.seed + lease.attempt))
@@ -102,6 +109,15 @@ async def open_desk(store: Store, session_id: str, environment: Environment) -> 
         keeper = asyncio.create_task(desk.keep_lease_alive(), name="lease")
         stack.push_async_callback(_end, keeper)
         await _connect(desk)
+        await (_listen_if_possible(desk) if is_closing else _listen(desk))
+        yield desk
+
+
+@asynccontextmanager
+async def open_closing_desk(store: Store, session_id: str, environment: Environment) -> AsyncIterator[Desk]:
+    """Open a desk to bring a session flat: with the watchdog's own keys where there are some. Raises as `open_desk`."""
+    known = guard_accounts_for(environment, home(), os.environ)
+    async with open_desk(store, session_id, environment, known=known, is_closing=True) as desk:
         yield desk
 
 
@@ -177,7 +193,7 @@ def stored_request(session: Session) -> SessionRequest:
 
 
 async def _connect(desk: Desk) -> None:
-    """Connect every account, learn the markets, start the streams, and check the strategy against the markets."""
+    """Connect every account and learn the markets."""
     await asyncio.gather(*(client.connect() for client in desk.clients.values()))
     names = list(desk.clients)
     listed = await asyncio.gather(*(desk.clients[n].markets() for n in names))
@@ -186,10 +202,25 @@ async def _connect(desk: Desk) -> None:
     if missing:
         check_against_markets(desk.strategy, markets, {})
     desk.markets = {name: market for name, market in markets.items() if market is not None}
+
+
+async def _listen(desk: Desk) -> None:
+    """Start the streams, and check the strategy against markets and marks."""
     await asyncio.gather(*(client.feed.start([desk.symbol]) for client in desk.clients.values()))
-    marks = await asyncio.gather(*(desk.clients[n].mark(desk.symbol) for n in names))
-    prices = {name: mark.mark for name, mark in zip(names, marks, strict=True)}
-    check_against_markets(desk.strategy, markets, prices)
+    marks = await asyncio.gather(*(desk.clients[n].mark(desk.symbol) for n in desk.clients))
+    prices = {name: mark.mark for name, mark in zip(desk.clients, marks, strict=True)}
+    check_against_markets(desk.strategy, dict(desk.markets), prices)
+
+
+async def _listen_if_possible(desk: Desk) -> None:
+    """Start the streams that start; what is needed to close can be read without the others."""
+    names = list(desk.clients)
+    starts = (desk.clients[n].feed.start([desk.symbol]) for n in names)
+    for name, outcome in zip(names, await asyncio.gather(*starts, return_exceptions=True), strict=True):
+        if isinstance(outcome, HedgeError):
+            desk.notices.append(f"{name}: its streams do not start ({outcome})")
+        elif isinstance(outcome, BaseException):
+            raise outcome
 
 
 def open_home_store() -> Store:

@@ -135,8 +135,9 @@ class Heart:
             case CommandKind.STOP | CommandKind.FLATTEN:
                 if course.paused:
                     await self._set_status(SessionStatus.ACTIVE)
-                course.close(f"stopped by {command.created_by}")
-                await self._board.state("WindingDown")
+                course.urgent = course.urgent or command.kind is CommandKind.FLATTEN
+                course.close(f"{'flattened' if course.urgent else 'stopped'} by {command.created_by}")
+                await self._board.state("Flattening" if course.urgent else "WindingDown")
                 return "winding down"
 
     async def pause(self, reason: str) -> None:

@@ -14,7 +14,8 @@ from store.records import SessionTotals
 class Course:
     """The state of a session's run.
 
-    closing: why it winds down to flat, None while it may open. paused: why it opens nothing now. halted: exposure is
+    closing: why it winds down to flat, None while it may open. urgent: it closes at once, leg by leg where the gate
+    refuses for long. paused: why it opens nothing now. halted: exposure is
     open that could not be removed. volume, naked_usd_seconds in quote units; sequence is the last pair's.
     """
 
@@ -28,6 +29,7 @@ class Course:
     pairs_unwound: int = 0
     unwinding: bool = False
     closing: str | None = None
+    urgent: bool = False
     paused: str | None = None
     halted: str | None = None
     last_decision: str = "starting"

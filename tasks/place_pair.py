@@ -114,7 +114,7 @@ async def resume_pair(desk: Desk, state: PairState) -> PairEnd:
     for order in journalled:
         state = state.with_order(order)
     # What executions and the restart say beyond the journal's rows is journalled at the first step of `work`.
-    desk.take_up(_unsure(desk, order) for order in journalled)
+    desk.take_up(unsure(desk, order) for order in journalled)
     try:
         return await work(desk, state, policy_of(desk.strategy))
     finally:
@@ -197,10 +197,10 @@ async def _place(desk: Desk, state: PairState, action: Place) -> PairState:
     desk.require_lease()
     fresh = [r.order.intent for r in recorded if r.is_new]
     for known in recorded:
-        order = known.order if known.is_new else _unsure(desk, known.order)
+        order = known.order if known.is_new else unsure(desk, known.order)
         desk.working[order.intent.client_order_id] = order
         state = state.with_order(order)
-    outcomes = await asyncio.shield(asyncio.gather(*(_send(desk, i) for i in fresh)))
+    outcomes = await asyncio.shield(asyncio.gather(*(send(desk, i) for i in fresh)))
     for intent, event in zip(fresh, outcomes, strict=True):
         key = intent.client_order_id
         desk.working[key] = apply(desk.working[key], event)
@@ -217,7 +217,8 @@ def _held_back(desk: Desk, state: PairState, policy: PairPolicy, error: SelfTrad
     return None
 
 
-async def _send(desk: Desk, intent: OrderIntent) -> OrderEvent:
+async def send(desk: Desk, intent: OrderIntent) -> OrderEvent:
+    """Send one journalled order and return what is known of it then; never raises for what the venue does."""
     client = desk.clients[intent.account_id]
     try:
         outcome: PlaceOutcome = await client.place(intent)
@@ -240,7 +241,7 @@ async def _send(desk: Desk, intent: OrderIntent) -> OrderEvent:
 
 async def _ask(desk: Desk, state: PairState, orders: Iterable[Order], policy: PairPolicy) -> PairState:
     asked = tuple(orders)
-    events = await asyncio.gather(*(_enquire(desk, o, policy) for o in asked))
+    events = await asyncio.gather(*(enquire(desk, o, policy) for o in asked))
     for order, event in zip(asked, events, strict=True):
         key = order.intent.client_order_id
         state = state.asked(key, desk.now())
@@ -249,7 +250,8 @@ async def _ask(desk: Desk, state: PairState, orders: Iterable[Order], policy: Pa
     return await keep(desk, state)
 
 
-async def _enquire(desk: Desk, order: Order, policy: PairPolicy) -> OrderEvent | None:
+async def enquire(desk: Desk, order: Order, policy: PairPolicy) -> OrderEvent | None:
+    """Ask the venue what became of an order; None when its answer proves nothing, or none came."""
     intent = order.intent
     try:
         answer = await desk.clients[intent.account_id].order(intent, order.venue_order_id)
@@ -300,7 +302,7 @@ def _entry(desk: Desk, state: PairState, intent: OrderIntent) -> JournalEntry:
     return JournalEntry(intent, leg.side.value, attempt_of(state, intent), wire_id)
 
 
-def _unsure(desk: Desk, order: Order) -> Order:
+def unsure(desk: Desk, order: Order) -> Order:
     """An order journalled by an earlier run and not known to have an end may have been sent: that is unknown."""
     if order.status in (OrderStatus.INTENDED, OrderStatus.SENT):
         return apply(order, OutcomeLost(desk.now(), "the run that journalled it ended before the outcome was known"))

@@ -52,11 +52,11 @@ async def reconcile_fills(end: PairEnd) -> Reconciled:
 
 async def reconcile(desk: Desk, end: PairEnd) -> Reconciled:
     """Do the work of the task on a desk."""
-    fills = await _complete_fills(desk, end.state.orders)
+    fills = await complete_fills(desk, end.state.orders)
     await keep(desk, end.state)
     plan = end.state.plan
     result = pair_result(plan, fills, completed_at=desk.now())
-    matches = _own_matches(desk, end.state.orders)
+    matches = own_matches_of(desk, end.state.orders)
     status = end.action.status if isinstance(end.action, Done) else PairStatus.PARTIAL
     counted = result if not matches else None
     await desk.store.journal.complete_pair(
@@ -84,7 +84,8 @@ async def read_fills(desk: Desk, accounts: Sequence[str], since_s: float) -> Non
     await desk.note_fills(fill for fills in answers for fill in fills)
 
 
-async def _complete_fills(desk: Desk, orders: Sequence[Order]) -> list[Fill]:
+async def complete_fills(desk: Desk, orders: Sequence[Order]) -> list[Fill]:
+    """Return every execution the orders imply, from streams and REST; raises ReconciliationFailed when some lack."""
     for order in orders:
         desk.working.setdefault(order.intent.client_order_id, order)
     started = min((o.intent.created_at for o in orders), default=desk.now())
@@ -117,7 +118,7 @@ async def _complete_fills(desk: Desk, orders: Sequence[Order]) -> list[Fill]:
     return [f for f in desk.fills if f.client_order_id in ids]
 
 
-def _own_matches(desk: Desk, orders: Sequence[Order]) -> list[OwnMatch]:
+def own_matches_of(desk: Desk, orders: Sequence[Order]) -> list[OwnMatch]:
     """Executions of this session whose other side was an account of the installation, of this session or another."""
     started = min((o.intent.created_at for o in orders), default=desk.now())
     since = started - timedelta(seconds=_CLOCKS_DIFFER_S)

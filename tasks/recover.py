@@ -14,6 +14,7 @@ from core.numbers import ZERO
 from core.order import FillCause, Side
 from core.pair import Halt, PairStatus, begin
 from core.pair_plan import LegPlan, PairPlan, Purpose
+from core.reduction import reduction_pair_id
 from core.risk import Severity
 from store.records import CommandKind, Pair, PairOutcome, Session, SessionStatus
 from tasks.course import Course
@@ -33,8 +34,9 @@ async def load_course(desk: Desk, session: Session) -> Course:
     for pair in ended.values():
         _count(course, pair)
         course.unwinding = _purpose(pair) is Purpose.CLOSE
+    reduced = reduction_pair_id(desk.session_id)
     for order in reads.orders_of_session(desk.session_id):
-        if order.intent.pair_id in ended:
+        if order.intent.pair_id in ended or (order.intent.pair_id == reduced and order.status.is_final):
             desk.settled[order.intent.account_id] += order.signed_filled
     desk.fills = reads.fills_of_session(desk.session_id)
     unexplained = [f for name in desk.accounts for f in reads.unexplained_fills(name, course.started_at)]
@@ -88,6 +90,7 @@ def _take_over_decisions(desk: Desk, course: Course, session: Session) -> None:
         course.paused = course.paused or f"the critical breach {critical[0].category} is not acknowledged"
     for command in reads.commands(desk.session_id):
         if command.kind in (CommandKind.STOP, CommandKind.FLATTEN) and command.done_at is not None:
+            course.urgent = course.urgent or command.kind is CommandKind.FLATTEN
             course.close(f"stopped by {command.created_by}")
 
 
