@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 WORKERS ?= 2
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
-.PHONY: help demo test contract-quirks soak lint types check docs lock up down clean
+.PHONY: help demo test contract-quirks soak simulate crash-matrix lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -48,6 +48,13 @@ model: .venv/.dev         ## walk the pair state machine through everything venu
 
 simulate: .venv/.dev       ## whole sessions on a virtual clock, SEEDS=1000 of them, against every law a session must keep
 	$(BIN)/python -m tests.simulation.whole_sessions $(or $(SEEDS),1000)
+
+crash-matrix: .venv/.dev   ## kill a session of one pair at each of its effects, for each trouble of each leg, and run it again
+	$(BIN)/python -m tests.simulation.crash_matrix
+
+FRAMES ?= 1000000
+fuzz: .venv/.dev          ## changed frames and answers against every connector: FRAMES=1000000, SEED= to repeat one
+	@for venue in pacifica paradex backpack; do $(BIN)/python -m tests.fuzz.campaign $$venue $(FRAMES) $(SEED) || exit 1; done
 
 check: lint test          ## what CI runs
 

@@ -16,8 +16,8 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import event, update
 
-from connectors.venue import CancelOutcome, PlaceOutcome, VenueClient
-from core.order import OrderIntent
+from connectors.venue import CancelOutcome, NotFound, PlaceOutcome, VenueClient
+from core.order import OrderIntent, OrderReport
 from store import Store
 from store.engine import writing_engine
 from store.tables import CLOCK
@@ -27,7 +27,7 @@ from tests.fakes.world import fresh_store
 
 T = TypeVar("T")
 
-READS = ("order", "fills", "positions", "margin", "open_orders", "funding_payments", "funding_rate", "measure_clock")
+READS = ("fills", "positions", "margin", "open_orders", "funding_payments", "funding_rate", "measure_clock")
 _TICK = update(CLOCK).values(change=CLOCK.c.change + 1).returning(CLOCK.c.change)
 
 
@@ -35,7 +35,7 @@ _TICK = update(CLOCK).values(change=CLOCK.c.change + 1).returning(CLOCK.c.change
 class Life:
     """One run's effects so far. dies_at: the number of its last effect, from 1; before: it does not take place.
 
-    trace: a line for each effect and its time; equal traces mean equal runs.
+    trace: a line for each effect and its time; equal traces mean equal runs. effects: without times.
     """
 
     clock: Callable[[], datetime]
@@ -44,12 +44,14 @@ class Life:
     count: int = 0
     is_dead: bool = False
     trace: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
 
     def begin(self, effect: str) -> int:
         """Count an effect that is about to take place; returns its number."""
         if self.is_dead:
             raise Crash(f"dead, {effect} does not happen")
         self.count += 1
+        self.effects.append(effect)
         self.trace.append(f"{self.clock():%H:%M:%S.%f} {self.count} {effect}")
         if self.count == self.dies_at and self.before:
             self._die(f"before {effect}")
@@ -85,6 +87,13 @@ class MortalClient:
         outcome = await self._client.cancel(intent, venue_order_id)
         self._life.end(number)
         return outcome
+
+    async def order(self, intent: OrderIntent, venue_order_id: str | None) -> OrderReport | NotFound:
+        """Ask, if the run lives until then."""
+        number = self._life.begin(f"ask {self._name} {intent.client_order_id}")
+        answer = await self._client.order(intent, venue_order_id)
+        self._life.end(number)
+        return answer
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)

@@ -132,7 +132,9 @@ def _faulty(
         (index,) = rng.choices(range(len(WAYS)), weights)
         case.faults[names[index]] += 1
         chosen = scripts[index]
-        return replace(chosen, fill_after_s=max(chosen.fill_after_s, delay))
+        # What takes does not rest: it fills within moments or never.
+        latest = max(chosen.fill_after_s, delay) if resting else min(chosen.fill_after_s, 2.5)
+        return replace(chosen, fill_after_s=latest)
 
     case.world.clock.later(CALM_S, lambda: _calm_down(venue))
     return script

@@ -28,7 +28,7 @@ from tests.simulation.lives import Life, MortalClient, MortalStore, total_trace
 
 # Beyond this many runs, or this much virtual time, a session that does not end is a violation of its own.
 RUNS_MAX = 12
-VIRTUAL_S_MAX = 3 * 3600.0
+VIRTUAL_S_MAX = 2400.0
 
 
 class Endless(Exception):

@@ -1,8 +1,8 @@
 """Whole sessions on a virtual clock, one a seed: everything venues, operators and crashes may do, against seven laws.
 
 `python -m tests.simulation.whole_sessions 1000` runs the seeds 0 to 999, prints what was seen as a table, and every
-violation with its seed; `python -m tests.simulation.whole_sessions 1 417` runs seed 417 again, effect by effect, as it
-was.
+violation with its seed as soon as it is found; `python -m tests.simulation.whole_sessions 1 417` runs seed 417 again,
+effect by effect, as it was. A third number is how many seconds to take at most.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -67,11 +68,14 @@ class Seen:
 
 
 def simulate(seeds: Iterable[int], store: Store, bug: Bug = NO_BUG) -> Seen:
-    """Run the sessions of these seeds, one after the other over one store."""
+    """Run the sessions of these seeds, one after the other over one store; print violations as they are found."""
     seen = Seen()
     for seed in seeds:
         case, told = run_seed(seed, store, bug)
+        known = len(seen.violations)
         seen.take(case, told, check(told))
+        for violation in seen.violations[known:]:
+            print(violation, flush=True)
     return seen
 
 
@@ -94,11 +98,13 @@ def main() -> int:
     """Run the campaign that the command line asks for; returns 1 when a law was broken."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    limit_s = float(sys.argv[3]) if len(sys.argv) > 3 else float("inf")
     started = time.perf_counter()
     with TemporaryDirectory() as folder, inline_store(Path(folder)) as store:
         if count == 1:
             print(*run_seed(first, store)[1].lines, sep="\n")
-        seen = simulate(range(first, first + count), store)
+        in_time = takewhile(lambda _: time.perf_counter() - started < limit_s, range(first, first + count))
+        seen = simulate(in_time, store)
     print(seen.table())
     print(f"{time.perf_counter() - started:.0f} s")
     return 1 if seen.violations else 0
