@@ -99,6 +99,19 @@ def flatten(
 
 
 @app.command()
+def watchdog(
+    patience: Annotated[
+        float | None,
+        typer.Option(min=0, max=86400, help="Seconds without a live lease, beyond its expiry; HEDGE_WATCHDOG_S or 30."),
+    ] = None,
+) -> None:
+    """Flatten sessions that nobody drives any more, in the foreground; `hedge up` starts one too."""
+    from cli.watchdog import run
+
+    raise typer.Exit(run(patience))
+
+
+@app.command()
 def report(session_id: str) -> None:
     """Write the HTML report of a session again, from the results, and print its path."""
     from cli.session import report as write

@@ -56,7 +56,7 @@ def start(
     family: Family | None = None,
     with_api: bool = True,
 ) -> Family:
-    """Start twins, Prefect, the service and the API; return when a session can be started.
+    """Start twins, Prefect, the service, the API and the watchdog; return when a session can be started.
 
     On failure nothing is left.
     """
@@ -84,10 +84,13 @@ def start(
         family.wait_for(server, f"{home.prefect_url}/api/health", SLOW_START_S)
         say(f"Prefect       {home.prefect_url}")
         for name in listed_names():
-            family.wait_for(service, f"{home.prefect_url}/api/deployments/name/hedging-session/{name}", SLOW_START_S)
+            family.wait_for(service, f"{home.prefect_url}/api/deployments/name/{name}", SLOW_START_S)
         say("deployments   " + ", ".join(deployment_names(home)))
         if with_api:
             _start_api(home, family, environ, say)
+            # Last, so that what it watches has had its time to come up.
+            family.start("watchdog", [sys.executable, "-m", "deployments.watchdog"], environ, with_secrets=True)
+            say("watchdog      flattens what nobody drives")
     except BaseException:
         family.stop()
         raise
@@ -105,14 +108,17 @@ def _start_api(home: Home, family: Family, environ: dict[str, str], say: Callabl
 
 
 def listed_names() -> list[str]:
-    """The names of the deployments that prefect.yaml lists."""
+    """The deployments that prefect.yaml lists, as `flow/deployment`; a flow is named after its function."""
     document = yaml.safe_load((CODE / "prefect.yaml").read_text())
-    return [str(deployment["name"]) for deployment in document["deployments"]]
+    listed = [(str(d["entrypoint"]).split(":")[1], str(d["name"])) for d in document["deployments"]]
+    return [f"{function.replace('_', '-')}/{name}" for function, name in listed]
 
 
 def deployment_names(home: Home) -> list[str]:
     """Ask the Prefect server for the names of the deployments it has, as `flow/deployment`."""
     with httpx.Client(base_url=home.prefect_url, trust_env=False, timeout=10) as client:
-        answer = client.post("/api/deployments/filter", json={})
-        answer.raise_for_status()
-        return sorted(f"hedging-session/{row['name']}" for row in answer.json())
+        flows, deployments = (client.post(f"/api/{kind}/filter", json={}) for kind in ("flows", "deployments"))
+        for answer in (flows, deployments):
+            answer.raise_for_status()
+        names = {row["id"]: row["name"] for row in flows.json()}
+        return sorted(f"{names[row['flow_id']]}/{row['name']}" for row in deployments.json())

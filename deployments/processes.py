@@ -158,9 +158,8 @@ def _is_ours(pid: int) -> bool:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
-    return any(
-        word in words for word in (b"hedge", b"sandbox.server", b"deployments.service", b"api.server", b"prefect")
-    )
+    ours = (b"hedge", b"sandbox.server", b"deployments.service", b"deployments.watchdog", b"api.server", b"prefect")
+    return any(word in words for word in ours)
 
 
 def _wait_gone(pid: int, timeout_s: float, monotonic: Callable[[], float]) -> bool:

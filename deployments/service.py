@@ -19,10 +19,11 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 
 from core.errors import ConfigurationError
+from flows.flatten import flatten
 from flows.hedging_session import hedging_session
 from store.home import PRIVATE_UMASK, Home
 
-FLOWS = {"flows/hedging_session.py:hedging_session": hedging_session}
+FLOWS = {"flows/hedging_session.py:hedging_session": hedging_session, "flows/flatten.py:flatten": flatten}
 SESSIONS_MAX = 50
 _TRIES = 1200
 

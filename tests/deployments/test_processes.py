@@ -101,7 +101,9 @@ def test_unusable_folder_and_port_settings_are_refused_by_name() -> None:
 def test_every_listed_deployment_can_be_served(tmp_path: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     deployments = listed(root / "prefect.yaml")
-    assert [d["name"] for d in deployments] == listed_names() == ["sandbox", "testnet", "production"]
+    environments = [f"hedging-session/{name}" for name in ("sandbox", "testnet", "production")]
+    assert listed_names() == [*environments, "flatten/now"]
+    assert listed_names() == [f"{FLOWS[d['entrypoint']].name}/{d['name']}" for d in deployments]
     for deployment in deployments:
         file, name = deployment["entrypoint"].split(":")
         assert (root / file).is_file()
