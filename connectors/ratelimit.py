@@ -1,8 +1,8 @@
 """A fair request budget. It waits or refuses; it sends nothing.
 
-Credits refill steadily. Ordinary requests leave a reserve that only urgent ones (cancels, closing orders) may use.
-Urgent requests stand before ordinary ones, and those before patient ones (history, statistics). Whoever would wait
-longer than the bound is refused with RateLimited before the venue has to say 429.
+Credits refill steadily. Reads leave a reserve: half of it is for orders, and all of it for urgent requests (cancels,
+repairs, closing orders). Urgent requests stand before orders, those before reads, and those before patient ones
+(history, statistics). Whoever would wait longer than the bound is refused with RateLimited before the venue says 429.
 
 With a lender the budget is shared with other processes: credits are borrowed in small portions and spent here. When
 the lender does not answer, a quarter of the budget is used without it, and a log line says so.
@@ -20,7 +20,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from connectors.settings import Outside
-from core.credits import Loan, LoanRequest, Terms
+from core.credits import Loan, LoanRequest, Terms, spared
 from core.errors import HedgeError, RateLimited
 from core.instrument import Venue
 
@@ -42,8 +42,14 @@ class Rank(IntEnum):
     """Who goes first."""
 
     URGENT = 0
-    ORDINARY = 1
-    PATIENT = 2
+    ORDER = 1
+    ORDINARY = 2
+    PATIENT = 3
+
+    @property
+    def spares(self) -> float:
+        """The share of a budget's reserve that it must leave."""
+        return spared(is_urgent=self is Rank.URGENT, is_order=self is Rank.ORDER)
 
 
 class CreditLender(Protocol):
@@ -72,7 +78,7 @@ class TokenBucket:
         lender: CreditLender | None = None,
         borrower: str = "",
     ) -> None:
-        """Start full. `reserve` credits are kept for urgent requests; a lender shares the budget under `key`."""
+        """Start full. `reserve` credits are kept from reads; a lender shares the budget under `key`."""
         self._venue = venue
         self._terms = self._assumed = self._claim = Terms(capacity, per_s, reserve)
         self._outside = outside
@@ -101,7 +107,13 @@ class TokenBucket:
         return self._used_at
 
     async def take(
-        self, cost: float = 1.0, *, urgent: bool = False, patient: bool = False, wait_s_max: float | None = None
+        self,
+        cost: float = 1.0,
+        *,
+        urgent: bool = False,
+        order: bool = False,
+        patient: bool = False,
+        wait_s_max: float | None = None,
     ) -> None:
         """Spend credits, waiting for one's turn; raise RateLimited when that would take longer than the bound.
 
@@ -109,7 +121,7 @@ class TokenBucket:
         a patient one, which everybody else may overtake.
         """
         self._ticket += 1
-        mine = (Rank.URGENT if urgent else Rank.PATIENT if patient else Rank.ORDINARY, self._ticket, cost)
+        mine = (_rank(urgent=urgent, order=order, patient=patient), self._ticket, cost)
         heapq.heappush(self._waiting, mine)
         self._used_at = self._outside.clock()
         deadline = self._used_at + timedelta(seconds=self._wait_s_max if wait_s_max is None else wait_s_max)
@@ -139,7 +151,7 @@ class TokenBucket:
         fresh_until = self._outside.clock() + timedelta(seconds=_AHEAD_S_MIN)
         if not self._is_alone and not (self._borrowed >= least and self._expires_at > fresh_until):
             async with self._borrowing:
-                await self._borrow(max(least - self._borrowed, 0.0), is_urgent=False)
+                await self._borrow(max(least - self._borrowed, 0.0), Rank.ORDER)
 
     def pause(self, retry_after_s: float) -> None:
         """Obey the venue's 429: nobody spends anything until its Retry-After has passed (bounded)."""
@@ -176,7 +188,7 @@ class TokenBucket:
         async with self._borrowing:
             self._refill()
             lacking = self._ahead(mine) + mine[2] - self._borrowed
-            wait_s = 0.0 if lacking <= 0 else await self._borrow(lacking, is_urgent=mine[0] is Rank.URGENT)
+            wait_s = 0.0 if lacking <= 0 else await self._borrow(lacking, mine[0])
         if self._is_alone:
             return self._delay_alone_s(mine)
         return max(wait_s, self._pause_s())
@@ -184,7 +196,7 @@ class TokenBucket:
     def _delay_alone_s(self, mine: tuple[Rank, int, float]) -> float:
         terms, share = self._terms, self._share
         ahead = self._ahead(mine)
-        reserve = 0.0 if mine[0] is Rank.URGENT else terms.reserve * share
+        reserve = mine[0].spares * terms.reserve * share
         needed = min(ahead + mine[2] + reserve, max(terms.capacity * share, ahead + mine[2]))
         lacking_s = (needed - self._credits) / (terms.per_s * share)
         return max(lacking_s, self._pause_s(), 0.0)
@@ -192,15 +204,15 @@ class TokenBucket:
     def _ahead(self, mine: tuple[Rank, int, float]) -> float:
         return sum(cost for rank, ticket, cost in self._waiting if (rank, ticket) < mine[:2])
 
-    async def _borrow(self, lacking: float, *, is_urgent: bool) -> float:
+    async def _borrow(self, lacking: float, rank: Rank) -> float:
         """Ask the lender for what is lacking and a portion more; return the seconds after which to ask again."""
         assert self._lender is not None
         now, holding = self._outside.clock(), self._borrowed
         seen = self._observed
         fresh = seen is not None and now - seen[1] <= timedelta(seconds=_OBSERVED_S_MAX)
         request = LoanRequest(
-            self._borrower, self._claim, lacking, max(lacking, self._terms.portion), holding, is_urgent,
-            seen[0] if seen is not None and fresh else None,
+            self._borrower, self._claim, lacking, max(lacking, self._terms.portion), holding, rank is Rank.URGENT,
+            seen[0] if seen is not None and fresh else None, rank is Rank.ORDER,
         )  # fmt: skip
         try:
             async with asyncio.timeout(_BORROW_S_MAX):
@@ -273,12 +285,18 @@ class JointBudget:
         self._buckets = buckets
 
     async def take(
-        self, cost: float = 1.0, *, urgent: bool = False, patient: bool = False, wait_s_max: float | None = None
+        self,
+        cost: float = 1.0,
+        *,
+        urgent: bool = False,
+        order: bool = False,
+        patient: bool = False,
+        wait_s_max: float | None = None,
     ) -> None:
         """Spend credits of all budgets; raise RateLimited when one of them would make it wait too long."""
         for number, bucket in enumerate(self._buckets):
             try:
-                await bucket.take(cost, urgent=urgent, patient=patient, wait_s_max=wait_s_max)
+                await bucket.take(cost, urgent=urgent, order=order, patient=patient, wait_s_max=wait_s_max)
             except BaseException:
                 for taken in self._buckets[:number]:
                     taken.give_back(cost)
@@ -288,6 +306,12 @@ class JointBudget:
         """Obey a 429; which of the limits it was is not said, so all of them rest."""
         for bucket in self._buckets:
             bucket.pause(retry_after_s)
+
+
+def _rank(*, urgent: bool, order: bool, patient: bool) -> Rank:
+    if urgent:
+        return Rank.URGENT
+    return Rank.ORDER if order else Rank.PATIENT if patient else Rank.ORDINARY
 
 
 def retry_after_s(headers: Mapping[str, str], default_s: float) -> float:

@@ -16,11 +16,13 @@ from datetime import datetime, timedelta
 PORTION_LIFE_S = 2.0
 GRACE_S = 1.0
 _WAIT_S_MIN = 0.02
+# The part of a reserve that orders may use when reads have spent the rest of the budget.
+ORDER_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A budget's size: credits at most, refill per second, and the reserve that only urgent requests may touch.
+    """A budget's size: credits at most, refill per second, and the reserve that reads may not touch.
 
     is_stated: the venue itself said so, which outranks what a borrower assumes.
     """
@@ -63,6 +65,7 @@ class Pool:
 class LoanRequest:
     """What a borrower asks for on top of what it holds: at least `least` more credits (else none), at most `most`.
 
+    is_urgent: may take all of the reserve; is_order: may take ORDER_SHARE of it, the rest is for the urgent.
     observed: how much the venue says is left in all, None when it did not say lately.
     """
 
@@ -73,6 +76,12 @@ class LoanRequest:
     holding: float = 0.0
     is_urgent: bool = False
     observed: float | None = None
+    is_order: bool = False
+
+    @property
+    def spared(self) -> float:
+        """The share of the reserve that this request must leave."""
+        return spared(is_urgent=self.is_urgent, is_order=self.is_order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,11 @@ class Loan:
     terms: Terms
 
 
+def spared(*, is_urgent: bool, is_order: bool) -> float:
+    """Return the share of a reserve to be left: nothing by cancels and repairs, half by orders, all of it by reads."""
+    return 0.0 if is_urgent else 1.0 - ORDER_SHARE if is_order else 1.0
+
+
 def full_pool(terms: Terms, now: datetime) -> Pool:
     """Return a pool nobody has used yet."""
     return Pool(terms, terms.capacity, now)
@@ -103,7 +117,7 @@ def lend(pool: Pool, request: LoanRequest, now: datetime) -> tuple[Pool, Loan]:
     kept = min(request.holding, live.pop(request.borrower).credits) if request.borrower in live else 0.0
     out = kept + sum(held.credits for held in live.values())
     there = _refilled(pool, terms, now, out=out, observed=request.observed)
-    reserve = 0.0 if request.is_urgent else min(terms.reserve, max(0.0, terms.capacity - kept - request.least))
+    reserve = request.spared * min(terms.reserve, max(0.0, terms.capacity - kept - request.least))
     free = max(0.0, there - reserve)
     pause_s = 0.0 if pool.paused_until is None else max(0.0, (pool.paused_until - now).total_seconds())
     is_enough = free >= request.least and pause_s == 0

@@ -185,6 +185,7 @@ def _intent(scene: Scene, move: Move, price: Decimal, kind: OrderType, time_in_f
         reduce_only=_is_reducing(scene.state, move),
         created_at=now,
         valid_until=now + timedelta(seconds=scene.policy.validity_s),
+        evens_out=scene.state.net != 0,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -112,7 +112,8 @@ class OrderIntent:
 
     quantity in base units (> 0); price in quote units: the limit price, and for a market order the worst price
     we would take (slippage bound). reference_price is the arrival mid that slippage is measured against.
-    valid_until bounds how late the venue may act on it.
+    valid_until bounds how late the venue may act on it. evens_out: it repairs a pair whose legs are uneven, so that it
+    goes before everything else; a matter of one sending, kept in no record.
     """
 
     client_order_id: str
@@ -130,6 +131,12 @@ class OrderIntent:
     reduce_only: bool
     created_at: datetime
     valid_until: datetime
+    evens_out: bool = field(default=False, compare=False)
+
+    @property
+    def is_urgent(self) -> bool:
+        """True when it can only bring exposure down: it reduces, or evens out a pair."""
+        return self.reduce_only or self.evens_out
 
 
 @dataclass(frozen=True, slots=True)

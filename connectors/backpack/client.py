@@ -160,7 +160,7 @@ class BackpackClient:
         request = build.place_order(intent, market, client_id)
         if not self._ids.remember(intent.client_order_id):
             return NotSent(f"backpack: client id {client_id} stands for another order; use the next attempt")
-        answer = await self._rest.command(request, valid_until=intent.valid_until, is_urgent=intent.reduce_only)
+        answer = await self._rest.command(request, valid_until=intent.valid_until, is_urgent=intent.is_urgent)
         if not isinstance(answer, Answer):
             return answer
         return verdict.place_outcome(answer, intent, client_id, self._facts())

@@ -139,7 +139,7 @@ class BackpackDesk:
         answer = await self._rest.command(
             build.place_batch(orders),
             valid_until=min(intent.valid_until for intent, _, _ in orders),
-            is_urgent=all(intent.reduce_only for intent, _, _ in orders),
+            is_urgent=all(intent.is_urgent for intent, _, _ in orders),
         )
         if isinstance(answer, Answer):
             outcomes = verdict.batch_outcomes(answer, [(i, number) for i, _, number in orders], self._facts())

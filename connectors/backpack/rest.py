@@ -117,7 +117,7 @@ class BackpackRest:
         whatever arrives after valid_until is refused by the venue.
         """
         try:
-            await self._budget.take(urgent=is_urgent)
+            await self._budget.take(urgent=is_urgent, order=True)
         except RateLimited as limited:
             return NotSent(limited.message)
         window_ms: int | None = WINDOW_MS_DEFAULT

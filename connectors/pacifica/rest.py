@@ -185,12 +185,14 @@ class PacificaRest:
     async def send(self, command: build.Command, intent: OrderIntent | None = None) -> Answer | NotSent | Unknown:
         """Wait for a turn, sign with the present time, post once.
 
-        Without an intent it is a cancel: those, and orders that only reduce, may use the budget's reserve.
+        Without an intent it is a cancel: those, repairs and orders that only reduce may use all of the budget's
+        reserve, other orders a part of it.
         """
-        urgent = intent is None or intent.reduce_only
+        urgent = intent is None or intent.is_urgent
         cost = COST_CANCEL if intent is None else COST_ORDER
         try:
-            await self._budget.take(cost, urgent=urgent, wait_s_max=None if intent is None else ORDER_WAIT_S_MAX)
+            wait_s_max = None if intent is None else ORDER_WAIT_S_MAX
+            await self._budget.take(cost, urgent=urgent, order=True, wait_s_max=wait_s_max)
         except RateLimited as spent:
             return NotSent(spent.message)
         body = self._signed(command, intent)
@@ -205,9 +207,10 @@ class PacificaRest:
         """
         is_cancel = kind == build_desk.CANCEL
         cost = (COST_CANCEL if is_cancel else COST_ORDER) * len(commands)
-        urgent = all(intent is None or intent.reduce_only for _, intent in commands)
+        urgent = all(intent is None or intent.is_urgent for _, intent in commands)
         try:
-            await self._budget.take(cost, urgent=urgent, wait_s_max=None if is_cancel else ORDER_WAIT_S_MAX)
+            wait_s_max = None if is_cancel else ORDER_WAIT_S_MAX
+            await self._budget.take(cost, urgent=urgent, order=True, wait_s_max=wait_s_max)
         except RateLimited as spent:
             return NotSent(spent.message), [False] * len(commands)
         bodies = [self._signed(command, intent) for command, intent in commands]

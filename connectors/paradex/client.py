@@ -220,7 +220,7 @@ class ParadexClient:
         market.check_price(intent.price)
         market.check_quantity(intent.quantity)
         try:
-            token = await self._rest.permit()
+            token = await self._rest.permit(intent)
         except VenueError as failure:
             return NotSent(failure.message)
         body = await self._writer.order(intent, market)

@@ -67,7 +67,7 @@ class ParadexDesk:
 
     async def _place_some(self, intents: Sequence[OrderIntent], markets: Sequence[Market]) -> list[PlaceOutcome]:
         try:
-            token = await self._rest.permit()
+            token = await self._rest.permit(*intents)
         except VenueError as failure:
             return [NotSent(failure.message)] * len(intents)
         written = [await self._writer.order(i, market) for i, market in zip(intents, markets, strict=True)]
@@ -118,7 +118,7 @@ class ParadexDesk:
         if _fixed(intent) != _fixed(replacement):
             return NotSent("paradex changes price and quantity of an order only; cancel it and place another")
         try:
-            token = await self._rest.permit()
+            token = await self._rest.permit(replacement)
         except VenueError as failure:
             return NotSent(failure.message)
         body = await self._writer.modification(venue_order_id, replacement, market)
@@ -143,7 +143,7 @@ class ParadexDesk:
         if unsayable is not None:
             return NotSent(f"paradex: {unsayable} ({intent.client_order_id})")
         try:
-            token = await self._rest.permit()
+            token = await self._rest.permit(intent)
         except VenueError as failure:
             return NotSent(failure.message)
         body: Body | NotSent = await self._writer.trigger(trigger, market)

@@ -28,6 +28,7 @@ from core.account import RequestQuota
 from core.credits import Terms
 from core.errors import VenueError, VenueUnreachable
 from core.instrument import Venue
+from core.order import OrderIntent
 
 log = logging.getLogger(__name__)
 
@@ -143,9 +144,13 @@ class ParadexRest:
 
     # --- commands ------------------------------------------------------------------------------------------------
 
-    async def permit(self) -> str:
-        """Wait for a place in the order budget and return the token to send with. Raises VenueError kinds."""
-        await self._commands.take()
+    async def permit(self, *intents: OrderIntent) -> str:
+        """Wait for a place in the order budget and return the token to send with. Raises VenueError kinds.
+
+        Repairs and orders that only reduce may use all of the reserve, other orders a part of it, settings nothing.
+        """
+        is_urgent = bool(intents) and all(intent.is_urgent for intent in intents)
+        await self._commands.take(urgent=is_urgent, order=bool(intents))
         return await self.tokens.current()
 
     async def send(self, method: str, path: str, content: bytes, token: str) -> Answer | NotSent | Unknown:

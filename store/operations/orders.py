@@ -87,6 +87,7 @@ def _record(tx: Tx, entry: JournalEntry) -> RecordedIntent:
     _check_wire_id(tx, entry)
     _check_own_orders(tx, entry.intent)
     values = columns_of(entry.intent) | {"leg": entry.leg, "attempt": entry.attempt, "change": tx.change}
+    del values["evens_out"]
     values |= {"wire_client_id": entry.wire_client_id, "status": OrderStatus.INTENDED.value}
     tx.connection.execute(_INSERT, values | {"filled_quantity": ZERO, "fees": ZERO})
     return RecordedIntent(_get(tx, entry.intent.client_order_id), is_new=True)

@@ -111,6 +111,13 @@ async def test_a_spent_budget_makes_an_order_not_sent_and_leaves_the_reserve_to_
     assert isinstance(await client.place(intent(reduce_only=True)), Accepted)
 
 
+    assert isinstance(await client.place(intent(evens_out=True)), Accepted)
+
+
+async def test_reads_that_spent_their_part_keep_no_order_from_being_sent(client, venue) -> None:
+    venue.headers = {"ratelimit": '"credits";r=100;t=32', "ratelimit-policy": '"credits";q=1000;w=60'}
+    assert isinstance(await client.place(intent()), Accepted)
+    assert isinstance(await client.place(intent()), Accepted)
 async def test_no_two_requests_carry_the_same_stamp(client, venue) -> None:
     await client.cancel(intent(), "7")
     await client.cancel(intent(), "7")

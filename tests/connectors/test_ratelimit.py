@@ -131,3 +131,30 @@ async def test_no_window_ever_spends_more_than_capacity_and_refill(stepped, cost
 )
 def test_retry_after_is_read_in_seconds_or_not_at_all(headers: dict[str, str], seconds: float) -> None:
     assert retry_after_s(headers, 2.0) == seconds
+
+
+async def test_reads_that_spent_all_they_may_leave_orders_half_of_the_reserve_and_repairs_the_rest(stepped) -> None:
+    budget = bucket(stepped, reserve=4.0, wait_s_max=0.0)
+    for _ in range(6):
+        await budget.take()
+    with pytest.raises(RateLimited):
+        await budget.take()
+    for _ in range(2):
+        await budget.take(order=True)
+    with pytest.raises(RateLimited):
+        await budget.take(order=True)
+    for _ in range(2):
+        await budget.take(urgent=True, order=True)
+
+
+async def test_an_order_goes_before_reads_that_wait(stepped) -> None:
+    budget = bucket(stepped)
+    await budget.take(10)
+    served: list[str] = []
+
+    async def spend(name: str, order: bool) -> None:
+        await budget.take(1, order=order)
+        served.append(name)
+
+    await asyncio.gather(spend("read", False), spend("order", True))
+    assert served == ["order", "read"]

@@ -112,3 +112,11 @@ def test_no_window_sees_more_spent_by_all_borrowers_than_capacity_and_refill(
         for end, _ in spent:
             inside = sum(credits for when, credits in spent if start <= when <= end)
             assert inside <= TERMS.capacity + max(end - start, 0) * TERMS.per_s + 1e-6
+
+
+def test_a_borrower_of_orders_gets_half_of_the_reserve_and_no_more() -> None:
+    pool = Pool(TERMS, 10, NOW)
+    assert not lend(pool, ask(least=1), NOW)[1].is_enough
+    assert lend(pool, ask(least=5, most=5, is_order=True), NOW)[1].credits == 5
+    assert not lend(pool, ask(least=6, most=6, is_order=True), NOW)[1].is_enough
+    assert lend(pool, ask(least=10, most=10, is_urgent=True), NOW)[1].credits == 10

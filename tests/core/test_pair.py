@@ -143,6 +143,16 @@ def test_lone_leg_is_repaired_with_all_costs_written_down() -> None:
     assert action.costs.wait > action.costs.chase
 
 
+def test_order_that_evens_legs_out_is_urgent_and_the_first_two_are_not() -> None:
+    first = decide(new_pair(), facts(START), TAKE)
+    assert isinstance(first, Place)
+    assert not any(intent.is_urgent for intent in first.intents)
+    repair = decide(settle(placed(new_pair()), "0.1", "0"), facts(START), TAKE)
+    assert isinstance(repair, Place)
+    assert [intent.is_urgent for intent in repair.intents] == [True]
+    assert not repair.intents[0].reduce_only
+
+
 def test_lone_leg_is_taken_back_when_the_other_venue_has_become_dear() -> None:
     """The buy leg filled; the sell venue fell 0.4 %, so selling there costs more than selling back."""
     scene = PairFacts({"a": book(Venue.PACIFICA), "b": book(Venue.PARADEX, MID * Decimal("0.996"))}, START)
