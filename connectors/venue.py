@@ -70,7 +70,11 @@ CancelOutcome = CancelTaken | CancelRefused | Unknown | NotSent
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """The venue answered that it knows no such order. Right after sending this is not yet proof of anything."""
+    """The venue answered that it knows no such order. Right after sending this is not yet proof of anything.
+
+    asked_at: when the first question was asked. Several are, one after the other, and an order that arrives between
+    them may be in none of the answers.
+    """
 
     venue: Venue
     client_order_id: str

@@ -187,12 +187,13 @@ class BackpackClient:
             raise VenueRejected(
                 f"backpack: the client id of {intent.client_order_id} stands for another order", venue="backpack"
             )
+        asked_at = self._outside.clock()
         report = (
             await self._resting(intent, venue_order_id)
             or await self._ended(intent, venue_order_id)
             or await self._executed(intent, venue_order_id)
         )
-        return report or NotFound(self.venue, intent.client_order_id, self._outside.clock())
+        return report or NotFound(self.venue, intent.client_order_id, asked_at)
 
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Read the account's resting orders of one market, without those that still wait for a price.

@@ -165,6 +165,7 @@ class PacificaClient:
 
         Raises instead of answering NotFound when any of these did not answer.
         """
+        asked_at = self._outside.clock()
 
         def is_it(report: OrderReport) -> bool:
             if report.client_order_id is not None:
@@ -180,7 +181,7 @@ class PacificaClient:
         for report in await self._past_orders(back_to=intent.created_at - CLOCK_MARGIN):
             if is_it(report):
                 return report
-        return NotFound(self.venue, intent.client_order_id, self._outside.clock())
+        return NotFound(self.venue, intent.client_order_id, asked_at)
 
     async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
         """Read all executions since a time, oldest first, each once."""

@@ -251,7 +251,7 @@ class ParadexClient:
         History comes last because orders only ever move into it. An order whose venue id is known must be
         somewhere, so the history is then asked a few times before NotFound.
         """
-        market = self._market_of(intent)
+        market, asked_at = self._market_of(intent), self._outside.clock()
         self._sides.remember(intent.side, intent.client_order_id, venue_order_id)
         row = await self._open_order(intent, venue_order_id, market)
         tries = 1 if venue_order_id is None else HISTORY_TRIES
@@ -263,7 +263,7 @@ class ParadexClient:
             rows = await self._history(intent.client_order_id, market)
             row = parse.the_order(rows, intent.client_order_id, venue_order_id)
         if row is None:
-            return NotFound(Venue.PARADEX, intent.client_order_id, self._outside.clock())
+            return NotFound(Venue.PARADEX, intent.client_order_id, asked_at)
         return parse.order_report(row, self.account_id, self._require_listing(), self._outside.clock())
 
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:

@@ -284,6 +284,22 @@ async def test_executions_speak_when_history_lags(stepped, venue) -> None:
     assert whole.status is OrderStatus.FILLED
 
 
+async def test_not_found_counts_from_the_first_question(stepped, venue) -> None:
+    """An order that arrives after the resting ones were asked and before history was may rest unseen."""
+    nothing_known(venue)
+    client = await connected(stepped, venue)
+    began = stepped.now
+
+    def slow(_: httpx.Request) -> httpx.Response:
+        stepped.now += timedelta(seconds=20)
+        return httpx.Response(200, json=[])
+
+    venue.on("GET /wapi/v1/history/fills", slow)
+    outcome = await client.order(intent(), None)
+    assert isinstance(outcome, NotFound)
+    assert outcome.asked_at == began
+
+
 async def test_an_order_is_not_found_only_when_everything_answered(stepped, venue) -> None:
     nothing_known(venue)
     client = await connected(stepped, venue)

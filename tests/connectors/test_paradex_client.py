@@ -361,6 +361,24 @@ async def test_an_order_known_to_exist_is_looked_for_again_before_it_is_not_foun
     assert report.status is OrderStatus.FILLED
 
 
+async def test_not_found_counts_from_the_first_question(
+    client: ParadexClient, venue: ScriptedVenue, time: ShortSleeps
+) -> None:
+    """An order that arrives after the open ones were read and before the history was may rest unseen."""
+    venue.on(f"GET {BY_CID}", NO_CID)
+    venue.on("GET /v1/orders", {"results": []})
+    began = time.now
+
+    def slow(_: httpx.Request) -> httpx.Response:
+        time.now += timedelta(seconds=20)
+        return httpx.Response(200, json=EMPTY)
+
+    venue.on("GET /v1/orders-history", slow)
+    outcome = await client.order(intent(), None)
+    assert isinstance(outcome, NotFound)
+    assert outcome.asked_at == began
+
+
 async def test_not_found_needs_every_answer(client: ParadexClient, venue: ScriptedVenue) -> None:
     venue.on(f"GET {BY_CID}", NO_CID)
     venue.on("GET /v1/orders", {"results": []})
