@@ -66,9 +66,8 @@ class Runs:
             try:
                 deployment = await self._client.get(f"/api/deployments/name/hedging-session/{environment}")
                 if deployment.status_code == httpx.codes.NOT_FOUND:
-                    return NotCreated(
-                        f"Prefect has no deployment hedging-session/{environment}; is `hedge up` running?"
-                    )
+                    reason = f"Prefect has no deployment hedging-session/{environment}; is `hedge up` running?"
+                    return Unclear(reason) if loose else NotCreated(reason)
                 deployment.raise_for_status()
                 asked = True
                 answer = await self._client.post(
@@ -80,14 +79,14 @@ class Runs:
             except httpx.HTTPStatusError as error:
                 reason = f"Prefect answered {error.response.status_code}"
                 if error.response.is_client_error:
-                    return NotCreated(reason)
+                    return Unclear(reason) if loose else NotCreated(reason)
             except (httpx.TransportError, ValueError, KeyError) as error:
                 reason = f"Prefect does not answer ({type(error).__name__})"
                 # Once it may have left, a request without an answer may still be worked on.
                 loose = loose or (asked and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout))
         if not asked:
             return NotCreated(reason)
-        found = await self._look_for(session_id, attempt, reason)
+        found = await self.find(session_id=session_id, attempt=attempt, reason=reason)
         return Unclear(reason) if loose and isinstance(found, NotCreated) else found
 
     async def is_over(self, flow_run_id: str) -> bool | None:
@@ -111,8 +110,8 @@ class Runs:
         except httpx.HTTPError:
             return False
 
-    async def _look_for(self, session_id: str, attempt: int, reason: str) -> RunOutcome:
-        """After answers that say nothing, ask whether the run is there."""
+    async def find(self, *, session_id: str, attempt: int, reason: str) -> RunOutcome:
+        """After answers that say nothing, ask whether the run is there; `reason` is why it may not be."""
         wanted = {"flow_runs": {"idempotency_key": {"any_": [_idempotency_key(session_id, attempt)]}}}
         try:
             answer = await self._client.post("/api/flow_runs/filter", json=wanted)

@@ -80,19 +80,24 @@ class Starter:
     async def turn(self) -> None:
         """Take up open starts that nobody carries out, and sessions that were commanded and have no run."""
         for start in await self._store.journal.claim_starts(holder=self._holder, now=self._clock(), claim_s=CLAIM_S):
-            outcome = await self._carry_out(start)
             too_old = self._clock() - start.created_at > timedelta(seconds=GIVE_UP_S)
+            outcome = await self._carry_out(start, too_old=too_old)
+            # What was asked for earlier may have been created although nobody heard of it: only Prefect can deny it.
             if isinstance(outcome, NotCreated) and too_old:
-                await self._refuse(start, f"not started within {GIVE_UP_S:.0f} s: {outcome.reason}")
+                await self._refuse(start, outcome.reason)
         before = self._clock() - timedelta(seconds=COMMAND_AGE_S)
         for session_id in await asyncio.to_thread(self._store.reads.unanswered_sessions, before):
             await self.revive(session_id)
 
-    async def _carry_out(self, start: Start) -> RunOutcome:
+    async def _carry_out(self, start: Start, *, too_old: bool = False) -> RunOutcome:
+        """Have the run created; of a start that is too old only find out whether there is one."""
         session = await asyncio.to_thread(self._store.reads.session, start.session_id)
         if session.attempt >= start.attempt and session.flow_run_id is not None:
             # The run is there already; only the note of it is missing.
             outcome: RunOutcome = Created(session.flow_run_id)
+        elif too_old:
+            reason = f"not started within {GIVE_UP_S:.0f} s"
+            outcome = await self._runs.find(session_id=start.session_id, attempt=start.attempt, reason=reason)
         else:
             outcome = await self._runs.create(
                 environment=session.environment, session_id=start.session_id, attempt=start.attempt

@@ -56,7 +56,7 @@ class FakePrefect(httpx.AsyncBaseTransport):
 
     created: parameters of each run by idempotency key. asked: how often a run was asked for. failures: what the next
     requests to create a run get instead of an answer: an HTTP status, or an exception; after: the run is created all
-    the same (the answer is lost).
+    the same (the answer is lost). is_deaf_to_questions: whether a run is there is not answered.
     """
 
     def __init__(self) -> None:
@@ -66,6 +66,7 @@ class FakePrefect(httpx.AsyncBaseTransport):
         self.failures: list[int | Exception] = []
         self.creates_before_failing = False
         self.is_away = False
+        self.is_deaf_to_questions = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request as Prefect's REST API does."""
@@ -79,6 +80,8 @@ class FakePrefect(httpx.AsyncBaseTransport):
             return httpx.Response(200, json={"id": "deployment-" + path.rsplit("/", 1)[-1]})
         if path.endswith("/create_flow_run"):
             return self._create(json.loads(request.content))
+        if path == "/api/flow_runs/filter" and self.is_deaf_to_questions:
+            return httpx.Response(503, json={"detail": "database is locked"})
         if path == "/api/flow_runs/filter":
             keys = json.loads(request.content)["flow_runs"]["idempotency_key"]["any_"]
             return httpx.Response(200, json=[{"id": _run_id(key)} for key in keys if key in self.created])

@@ -133,10 +133,41 @@ async def test_start_nobody_could_carry_out_is_given_up_in_the_end(api: Api) -> 
     await api.services.starter.turn()
     assert api.store.reads.session(session_id).status is SessionStatus.ACTIVE
     api.world.clock.advance(GIVE_UP_S)
+    api.world.prefect.is_away = False
     await api.services.starter.turn()
     session = api.store.reads.session(session_id)
     assert session.status is SessionStatus.PENDING
     assert "not started within" in (session.status_reason or "")
+    assert api.world.prefect.created == {}
+
+
+async def test_start_is_not_given_up_while_prefect_cannot_say_that_there_is_no_run(api: Api) -> None:
+    """The run was created and the answer lost: a session called pending meanwhile would trade all the same."""
+    session_id = await api.created()
+    prefect = api.world.prefect
+    prefect.failures, prefect.creates_before_failing = [httpx.ReadTimeout("too late")] * 3, True
+    prefect.is_deaf_to_questions = True
+    assert (await api.post(f"/sessions/{session_id}/start")).status_code == 202
+    prefect.is_away = True
+    api.world.clock.advance(GIVE_UP_S + CLAIM_S)
+    await api.services.starter.turn()
+    assert api.store.reads.session(session_id).status is SessionStatus.ACTIVE
+    prefect.is_away = prefect.is_deaf_to_questions = False
+    api.world.clock.advance(CLAIM_S + 1)
+    await api.services.starter.turn()
+    assert api.store.reads.session(session_id).flow_run_id == f"run-{session_id}:1"
+    assert list(prefect.created) == [f"{session_id}:1"]
+
+
+@pytest.mark.parametrize("refusal", [404, 422])
+async def test_refusal_after_an_answer_that_was_lost_proves_no_run_absent(api: Api, refusal: int) -> None:
+    session_id = await api.created()
+    prefect = api.world.prefect
+    prefect.failures, prefect.creates_before_failing = [httpx.ReadTimeout("too late"), refusal], True
+    answer = await api.post(f"/sessions/{session_id}/start")
+    assert answer.status_code == 202
+    assert api.store.reads.session(session_id).status is SessionStatus.ACTIVE
+    assert list(prefect.created) == [f"{session_id}:1"]
 
 
 async def test_start_is_not_taken_back_once_a_run_has_begun(api: Api) -> None:
