@@ -16,7 +16,6 @@ from prefect.runtime import flow_run
 from connectors.settings import Environment
 from core.errors import ConfigurationError, HedgeError, LeaseLost, SessionHalted
 from flows.accounts import accounts_for
-from flows.books import require_balanced, residual_of
 from flows.record import is_driven, record_what_ended, write_results
 from flows.steps import PREFECT
 from flows.story import run_session

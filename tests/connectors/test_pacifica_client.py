@@ -103,14 +103,14 @@ async def test_an_intent_that_is_not_ours_or_out_of_time_is_not_sent(client, ven
     assert venue.requests == []
 
 
-async def test_a_spent_budget_makes_an_order_not_sent_and_leaves_the_reserve_to_cancels(client, venue) -> None:
-    venue.headers = {"ratelimit": '"credits";r=100;t=32', "ratelimit-policy": '"credits";q=1000;w=60'}
+async def test_a_spent_budget_makes_an_order_not_sent_and_leaves_the_reserve_to_cancels_and_repairs(
+    client, venue
+) -> None:
+    venue.headers = {"ratelimit": '"credits";r=50;t=32', "ratelimit-policy": '"credits";q=1000;w=60'}
     assert isinstance(await client.place(intent()), Accepted)
     assert isinstance(await client.place(intent()), NotSent)
     assert isinstance(await client.cancel(intent(), "7"), CancelTaken)
     assert isinstance(await client.place(intent(reduce_only=True)), Accepted)
-
-
     assert isinstance(await client.place(intent(evens_out=True)), Accepted)
 
 
