@@ -209,14 +209,22 @@ async def watch(patience_s: float) -> None:
 def main() -> int:
     """Run the watchdog in the foreground."""
     os.umask(0o077)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    _log_here()
     try:
         asyncio.run(watch(patience_from(os.environ)))
     except HedgeError as error:
         print(f"watchdog: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
+
+
+def _log_here() -> None:
+    """Write our own lines to stderr and nowhere else: the handlers that Prefect installs would ask its server."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    ours = logging.getLogger("hedging")
+    ours.handlers, ours.propagate = [handler], False
+    ours.setLevel(logging.INFO)
 
 
 def _wait(seconds: float) -> None:
