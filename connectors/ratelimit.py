@@ -34,6 +34,7 @@ _BORROW_S_MAX = 2.0
 _OBSERVED_S_MAX = 1.0
 _AHEAD_S_MIN = 1.0
 _STEP_S_MIN = 0.001
+_ROUNDING = 1e-9
 _RETRY_AFTER_S_MAX = 300.0
 RETRY_AFTER_S_MAX = 86_400.0
 
@@ -191,7 +192,9 @@ class TokenBucket:
             wait_s = 0.0 if lacking <= 0 else await self._borrow(lacking, mine[0])
         if self._is_alone:
             return self._delay_alone_s(mine)
-        return max(wait_s, self._pause_s())
+        # Somebody more urgent may have spent of what was held while the answer was on its way: ask again.
+        is_short = self._ahead(mine) + mine[2] - self._borrowed > _ROUNDING
+        return max(wait_s, self._pause_s(), _STEP_S_MIN if is_short else 0.0)
 
     def _delay_alone_s(self, mine: tuple[Rank, int, float]) -> float:
         terms, share = self._terms, self._share

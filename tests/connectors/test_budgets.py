@@ -176,3 +176,39 @@ async def test_a_request_that_counts_twice_takes_from_all_or_none(stepped) -> No
     assert (wide.available, narrow.available) == (8, 0)
     both.pause(9)
     assert wide.available == 0
+
+
+class SlowLender(MemoryLender):
+    """A lender whose answers are on their way until `arrived` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = asyncio.Event()
+        self.arrived.set()
+
+    async def borrow(self, key: str, request: LoanRequest, now: datetime) -> Loan:
+        loan = await super().borrow(key, request, now)
+        await self.arrived.wait()
+        return loan
+
+
+async def test_what_an_urgent_request_spends_while_credits_are_on_their_way_is_not_spent_twice(stepped) -> None:
+    lender = SlowLender()
+    bucket = shared(stepped, lender, "a", Terms(capacity=20, per_s=0.5))
+    await bucket.take(19)
+    assert bucket.available == 0
+    await stepped.sleep(4)  # three credits are there now
+    await bucket.borrow_ahead()
+    held = bucket.available
+    assert 0 < held < 3
+    lender.arrived.clear()
+    waiting = asyncio.create_task(bucket.take(3, wait_s_max=60))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await bucket.take(held, urgent=True)
+    lender.arrived.set()
+    began = stepped.now
+    await waiting
+    assert bucket.available >= 0
+    spent = 19 + held + 3
+    assert spent <= 20 + 0.5 * (4 + (stepped.now - began).total_seconds())
