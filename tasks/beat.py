@@ -217,6 +217,7 @@ class Heart:
         except MarketDataUnavailable as error:
             desk.notices.append(str(error))
             return
+        course.series.note(desk.now(), pnl)
         marks = desk.marks()
         risk = assess_session(
             SessionRiskFacts(

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.numbers import ZERO
+from core.pnl_series import PnlSeries
 from store.records import SessionTotals
 
 
@@ -16,7 +17,8 @@ class Course:
 
     closing: why it winds down to flat, None while it may open. urgent: it closes at once, leg by leg where the gate
     refuses for long. paused: why it opens nothing now. halted: exposure is
-    open that could not be removed. volume, naked_usd_seconds in quote units; sequence is the last pair's.
+    open that could not be removed. volume in quote units, naked_usd_seconds in quote units x seconds; sequence is the
+    last pair's. series: the net result over time.
     """
 
     started_at: datetime
@@ -36,6 +38,7 @@ class Course:
     last_progress_at: datetime | None = None
     refusals: dict[str, int] = field(default_factory=dict)
     last_code: str | None = None
+    series: PnlSeries = field(default_factory=PnlSeries)
 
     def close(self, reason: str) -> None:
         """Wind down: only closing pairs from now on. The first reason holds."""

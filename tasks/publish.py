@@ -116,6 +116,7 @@ async def publish(desk: Desk, course: Course, *, net_peak_usd: Decimal = ZERO) -
         desk.notices.append(f"totals are not up to date ({error})")
         return
     totals = course.totals(pnl=sums.net, fees=sums.fees, funding=sums.funding)
+    course.series.note(desk.now(), sums.net)
     journal = desk.store.journal
     await journal.update_session_totals(desk.session_id, totals)
     net = sum(desk.positions.values(), ZERO)
@@ -128,7 +129,15 @@ async def publish(desk: Desk, course: Course, *, net_peak_usd: Decimal = ZERO) -
         "lastDecision": course.last_decision,
         "netPeakUsd": str(net_peak_usd),
         "maxNetExposure": str(totals.max_net_exposure_usd),
+        "maxDrawdown": _of_capital(desk, course.series.max_drawdown),
+        "var95": _of_capital(desk, course.series.value_at_risk()),
+        "nakedUsdSeconds": str(totals.naked_usd_seconds),
     })  # fmt: skip
+
+
+def _of_capital(desk: Desk, loss: Decimal | None) -> str | None:
+    """A loss (quote units) as a fraction of the capital the session began with; None where either is not known."""
+    return None if loss is None or desk.capital <= 0 else str(loss / desk.capital)
 
 
 async def say(desk: Desk, channel: str, kind: str, payload: Mapping[str, object]) -> None:

@@ -51,6 +51,7 @@ async def load_course(desk: Desk, session: Session) -> Course:
             desk.volumes[fill.account_id] += fill.quantity * fill.price
     payments: list[FundingPayment] = reads.funding_of(desk.session_id)
     desk.payments = payments
+    _replay_results(desk, course)
     _take_over_decisions(desk, course, session)
     return course
 
@@ -78,6 +79,16 @@ async def resume_open_pairs(desk: Desk, course: Course) -> AsyncIterator[tuple[P
         yield end, await reconcile(desk, end)
         if isinstance(end.action, Halt):
             return
+
+
+def _replay_results(desk: Desk, course: Course) -> None:
+    """Rebuild the result over time from what earlier runs published."""
+    last = 0
+    while page := desk.store.reads.events_since(desk.session_id, last):
+        last = page[-1].sequence
+        for event in page:
+            if event.type == "metrics_update" and "pnl" in event.payload:
+                course.series.note(event.at, Decimal(str(event.payload["pnl"])))
 
 
 def _take_over_decisions(desk: Desk, course: Course, session: Session) -> None:

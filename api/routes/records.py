@@ -108,7 +108,8 @@ async def risk(here: Here, session_id: SessionId) -> RiskAnswer:
     healths = await asyncio.gather(*(account_health(here, account) for account in accounts.values()))
     breaches = await read(reads.breaches, session_id, open_only=True)
     results = await read(_results, here, session_id)
-    return RiskAnswer(risk_status=risk_status(session, healths, results, breaches))
+    metrics = await read(reads.last_event, session_id, "metrics")
+    return RiskAnswer(risk_status=risk_status(session, healths, results, breaches, metrics))
 
 
 @router.post(

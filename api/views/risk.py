@@ -14,22 +14,29 @@ from core.limits import RiskLimits, Severity
 from core.numbers import ZERO
 from core.session_risk import AccountRiskFacts, OverallRisk, SessionRiskFacts, assess_session
 from flows.wiring import stored_request
-from store import Breach, Session
+from store import Breach, Event, Session
 
 CHANGES_MIN = 20
 
 
 def risk_status(
-    session: Session, healths: Sequence[AccountHealth], results: Sequence[Decimal], breaches: Sequence[Breach]
+    session: Session,
+    healths: Sequence[AccountHealth],
+    results: Sequence[Decimal],
+    breaches: Sequence[Breach],
+    metrics: Event | None = None,
 ) -> RiskStatus:
-    """Return the risk of a session. results: its PnL (USD) after each pair so far; breaches: the open ones."""
+    """Return the risk of a session. results: its PnL (USD) after each pair so far; breaches: the open ones.
+
+    metrics: what the session's run last published; its own figures hold where it has any.
+    """
     limits = RiskLimits.of(stored_request(session).to_strategy())
     accounts = [_account(session, health, limits) for health in healths]
     return RiskStatus(
         session_id=session.session_id,
         overall_risk=_overall(accounts, breaches),
         account_risks=accounts,
-        portfolio_risk=portfolio(session.totals.pnl, results, _capital(healths)),
+        portfolio_risk=published(portfolio(session.totals.pnl, results, _capital(healths)), metrics),
         active_breaches=[breach_document(breach) for breach in breaches],
     )
 
@@ -44,6 +51,14 @@ def portfolio(total_pnl: Decimal, results: Sequence[Decimal], capital: Decimal |
         if len(changes) >= CHANGES_MIN:
             var95 = max(0.0, -changes[len(changes) // 20]) / float(capital)
     return PortfolioRisk(total_pnl=total_pnl, max_drawdown=drawdown, var95=var95)
+
+
+def published(reckoned: PortfolioRisk, metrics: Event | None) -> PortfolioRisk:
+    """Return the figures as the run saw them minute by minute, what is reckoned from pairs where it told none."""
+    told = {} if metrics is None else metrics.payload
+    names = {"max_drawdown": "maxDrawdown", "var95": "var95"}
+    known = {field: float(str(told[name])) for field, name in names.items() if told.get(name) is not None}
+    return reckoned.model_copy(update=known)
 
 
 def liquidation_distance(position: Decimal, mark: Decimal | None, liquidation: Decimal | None) -> Decimal | None:
