@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 
 import httpx
 
 from connectors.settings import Outside, Timeouts
+from connectors.tls import tls
 from connectors.venue import NotSent, Unknown
 from core.errors import ProtocolViolation, VenueUnreachable
 from core.instrument import Venue
@@ -76,7 +75,7 @@ class HttpVenue:
             base_url=base_url,
             headers={"user-agent": "hedging", "accept": "application/json", **(headers or {})},
             transport=transport,
-            verify=_tls(),
+            verify=tls(),
             trust_env=False,
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=KEEPALIVE_S),
         )
@@ -164,12 +163,6 @@ class HttpVenue:
             if len(body) > self._body_bytes_max:
                 raise _BodyTooLarge
         return bytes(body)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Load the certificates once for all clients: it takes longer than an order."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 def _kind(failure: Exception) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from connectors.tls import is_private
+from core.errors import ConfigurationError
 from core.instrument import Venue
 
 if TYPE_CHECKING:
@@ -47,11 +49,17 @@ class Endpoints:
 
     binary_version: where a venue offers its public stream in a binary encoding too (Paradex: SBE), the version to ask
     for at first; None asks for JSON, and so does every venue without such an encoding.
+    Clear text goes to this machine only: any other http or ws URL is a ConfigurationError.
     """
 
     rest_url: str
     ws_url: str
     binary_version: int | None = None
+
+    def __post_init__(self) -> None:
+        for url in (self.rest_url, self.ws_url):
+            if not is_private(url):
+                raise ConfigurationError(f"{url} is not on this machine and needs TLS: https or wss", field="endpoints")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from connectors.settings import Outside, Timeouts
-from connectors.venue import Disconnected, FeedEvent, Reconnected
+from connectors.tls import tls
+from connectors.venue import Disconnected, FeedEvent, Reconnected, TradeBusted
 from core.errors import AuthenticationFailed, VenueError, VenueUnreachable
 from core.instrument import Venue
 
@@ -81,8 +82,10 @@ class EventQueue:
     def _overflow(self) -> None:
         lost = len(self._events)
         connection_events = [event for event in self._events if isinstance(event, Disconnected | Reconnected)]
+        undone = [event for event in self._events if isinstance(event, TradeBusted)]  # told once, by no read again
+        quarter = max(1, self._events_max // 4)
         self._events.clear()
-        self._events.extend(connection_events[-(self._events_max // 2) :])
+        self._events.extend([*undone[-quarter:], *connection_events[-quarter:]])
         now = self._outside.clock()
         self._events.append(Disconnected("events", now, f"the event queue overflowed at {lost} events"))
         self._events.append(Reconnected("events", now))
@@ -253,6 +256,7 @@ class Stream:
             self._url,
             additional_headers=self._headers,
             proxy=None,
+            ssl=tls() if self._url.startswith("wss:") else None,
             open_timeout=self._settings.connect_s,
             close_timeout=CLOSE_S,
             ping_interval=None,

@@ -55,7 +55,7 @@ async def connected(stepped, venue) -> BackpackClient:
     client = BackpackClient(
         ACCOUNT_ID,
         KEYS,
-        Endpoints("http://venue.test", "ws://venue.test"),
+        Endpoints("https://venue.test", "wss://venue.test"),
         stepped.outside(),
         Timeouts(),
         transport=venue,

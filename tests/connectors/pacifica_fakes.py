@@ -120,7 +120,7 @@ def client_of(venue: SmallVenue, outside: Outside, **keys: object) -> PacificaCl
     return PacificaClient(
         "acc-1",
         PacificaKeys(account=ACCOUNT, secret_key=secret, **keys),
-        Endpoints("http://venue.test", "ws://venue.test/ws"),
+        Endpoints("https://venue.test", "wss://venue.test/ws"),
         outside,
         Timeouts(connect_s=1, read_s=1, command_s=1),
         transport=venue,

@@ -25,7 +25,7 @@ from connectors.settings import BackpackKeys, Endpoints, Outside, PacificaKeys, 
 from core.credits import Terms
 from core.errors import RateLimited
 
-ENDPOINTS = Endpoints("http://venue.test", "ws://venue.test")
+ENDPOINTS = Endpoints("https://venue.test", "wss://venue.test")
 MINUTE_S = 60
 
 
