@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 
 from connectors.settings import Outside
 from connectors.stream import EventQueue, Send, Stream, StreamSettings
-from connectors.venue import Disconnected, Reconnected
+from connectors.venue import Disconnected, Reconnected, TradeBusted
 from core.errors import AuthenticationFailed, ProtocolViolation, VenueUnreachable
 from core.instrument import Venue
 
@@ -356,3 +356,12 @@ async def test_an_overflow_says_what_is_lost_and_stays_bounded(stepped) -> None:
     assert len(events) <= 6
     assert any(isinstance(event, Disconnected) and event.channel == "events" for event in events)
     assert events[-1] == note(49)
+
+
+async def test_an_overflow_loses_no_undone_trade(stepped) -> None:
+    queue = EventQueue(stepped.outside(), events_max=4)
+    busted = TradeBusted(Venue.PARADEX, "par-1", "ETH/USD", "t-1", stepped.now)
+    queue.put(busted)
+    for number in range(50):
+        queue.put(note(number))
+    assert busted in queue.drain()
