@@ -118,6 +118,8 @@ async def test_reads_that_spent_their_part_keep_no_order_from_being_sent(client,
     venue.headers = {"ratelimit": '"credits";r=100;t=32', "ratelimit-policy": '"credits";q=1000;w=60'}
     assert isinstance(await client.place(intent()), Accepted)
     assert isinstance(await client.place(intent()), Accepted)
+
+
 async def test_no_two_requests_carry_the_same_stamp(client, venue) -> None:
     await client.cancel(intent(), "7")
     await client.cancel(intent(), "7")
@@ -194,6 +196,20 @@ async def test_not_found_needs_every_answer(client, venue) -> None:
     venue.replies["/orders"] = httpx.ReadTimeout("no answer")
     with pytest.raises(VenueUnreachable):
         await client.order(intent(), "7")
+
+
+async def test_not_found_counts_from_the_first_question(client, venue, stepped) -> None:
+    """An order that arrives after the open ones were read and before the history was may rest unseen."""
+    began = stepped.now
+
+    def slow(_: httpx.Request) -> httpx.Response:
+        stepped.now += timedelta(seconds=20)
+        return ok([], has_more=False, next_cursor=None)
+
+    venue.replies["/orders/history"] = slow
+    outcome = await client.order(intent(), None)
+    assert isinstance(outcome, NotFound)
+    assert outcome.asked_at == began
 
 
 async def test_an_order_by_id_that_belongs_to_another_intent_is_not_ours(client, venue) -> None:
