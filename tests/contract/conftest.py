@@ -17,15 +17,7 @@ from connectors.settings import Outside, Timeouts
 from connectors.venue import VenueClient
 from core.instrument import Venue
 from tests.connectors.conftest import Twins, real_outside, twins
-
-pytest.register_assert_rewrite(
-    "tests.contract.bench",
-    "tests.contract.cards",
-    "tests.contract.surface_cards",
-    "tests.contract.surface_stream_cards",
-)
-
-from tests.contract.bench import Bench, Twin, new_keys  # noqa: E402 (after the rewriting is set up)
+from tests.contract.bench import Bench, Twin, new_keys
 
 __all__ = ["opened", "real_outside", "twins", "venue"]
 
