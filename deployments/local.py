@@ -12,7 +12,7 @@ import httpx
 import yaml
 
 from api.auth import ensure_local_key
-from deployments.processes import Family, require_free_ports
+from deployments.processes import Family, require_alone, require_free_ports
 from deployments.twins import open_sandbox_accounts
 from store import open_store
 from store.home import Home
@@ -61,6 +61,7 @@ def start(
     On failure nothing is left.
     """
     home.make()
+    require_alone(home)
     require_free_ports(home, with_api=with_api)
     family = family or Family(home)
     environ = prefect_environ(home)

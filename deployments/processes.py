@@ -127,6 +127,25 @@ def stop_recorded(home: Home, monotonic: Callable[[], float] = time.monotonic) -
     return stopped
 
 
+def require_alone(home: Home) -> None:
+    """Raise ConfigurationError while another `hedge up` or `hedge demo`, or what it left behind, uses the data folder.
+
+    Free ports are not enough: two services on one store would drive each other's sessions against different venues.
+    """
+    try:
+        record = json.loads(home.running.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    pids = [int(pid) for pid in (record["parent"], *record["children"].values())]
+    alive = [pid for pid in pids if pid != os.getpid() and _is_ours(pid)]
+    if alive:
+        raise ConfigurationError(
+            f"the data folder {home.path} is in use by process {alive[0]}; `hedge down` stops it, or choose another "
+            "folder with HEDGE_HOME",
+            field="HEDGE_HOME",
+        )
+
+
 def require_free_ports(home: Home, *, with_api: bool = False) -> None:
     """Raise ConfigurationError naming the first occupied port and what to do about it."""
     wanted = {home.port_base + n: "the venue twins" for n in range(4)} | {home.prefect_port: "Prefect"}

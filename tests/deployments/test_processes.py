@@ -15,7 +15,7 @@ from pytest_mock import MockerFixture
 
 from core.errors import ConfigurationError
 from deployments.local import listed_names
-from deployments.processes import Family, require_free_ports, stop_recorded
+from deployments.processes import Family, require_alone, require_free_ports, stop_recorded
 from deployments.service import FLOWS, listed
 from store.home import Home
 
@@ -73,6 +73,16 @@ def test_what_a_killed_parent_left_behind_can_be_stopped(home: Home) -> None:
     assert stop_recorded(home) == ["twins"]
     assert child.process.wait(5) != 0
     assert stop_recorded(home) == []
+
+
+def test_data_folder_in_use_is_refused_even_on_other_ports_until_its_processes_are_stopped(home: Home) -> None:
+    family = Family(home)
+    child = family.start("twins", SLEEPER, {})
+    until_named(child.process.pid)
+    with pytest.raises(ConfigurationError, match=rf"in use by process {child.process.pid}.*hedge down.*HEDGE_HOME"):
+        require_alone(Home(home.path, 27_300, 27_400))
+    family.stop(grace_s=5)
+    require_alone(home)
 
 
 def test_pid_given_to_a_stranger_is_left_alone(home: Home) -> None:
