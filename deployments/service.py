@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import httpx
 import yaml
-from prefect import serve
+from prefect import Flow, serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 
@@ -23,7 +23,10 @@ from flows.flatten import flatten
 from flows.hedging_session import hedging_session
 from store.home import PRIVATE_UMASK, Home
 
-FLOWS = {"flows/hedging_session.py:hedging_session": hedging_session, "flows/flatten.py:flatten": flatten}
+FLOWS: dict[str, Flow[..., Any]] = {
+    "flows/hedging_session.py:hedging_session": hedging_session,
+    "flows/flatten.py:flatten": flatten,
+}
 SESSIONS_MAX = 50
 _TRIES = 1200
 

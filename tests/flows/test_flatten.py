@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
@@ -12,11 +12,12 @@ from decimal import Decimal
 import pytest
 
 from connectors.settings import Environment, Outside
-from core.errors import HedgeError, LeaseLost
+from core.errors import HedgeError, LeaseLost, SessionHalted
 from core.numbers import canonical
 from core.order import OrderIntent, OrderType, Side, TimeInForce
 from core.risk import Severity
 from flows.flatten import Flattened, flatten_persistently, flatten_session
+from flows.flatten import flatten as pulled
 from flows.steps import PLAIN
 from flows.story import run_session
 from store import CommandKind, JournalEntry, SessionStatus, Store
@@ -371,6 +372,26 @@ async def test_refusing_venue_is_asked_again_with_pauses_and_never_hailed(make: 
     assert not done.is_flat
     assert "not_flat" in critical(world)
     assert 0 < world.placed - sent < 300
+
+
+async def test_flow_takes_every_live_session_and_is_red_when_one_does_not_get_flat(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make()
+    asked: list[str] = []
+
+    async def switch(store: Store, session_id: str, *, reason: str, by: str) -> Flattened:
+        asked.append(session_id)
+        return Flattened(session_id, len(asked) == 1, "long 1 left" if len(asked) > 1 else "flat")
+
+    monkeypatch.setattr("flows.flatten.flatten_persistently", switch)
+    pull: Callable[..., Awaitable[dict[str, str]]] = pulled.fn
+    assert await pull() == {}, "a session that was never started is not touched"
+    world.activate()
+    assert await pull() == {SESSION: "flat"}
+    with pytest.raises(SessionHalted, match="long 1 left"):
+        await pull(SESSION)
+    assert asked == [SESSION, SESSION]
 
 
 def resting(world: World, name: str, *, account: str = "a", at: int = 2400) -> Booked:
