@@ -73,7 +73,13 @@ class HttpVenue:
         self._body_bytes_max = body_bytes_max
         self._client = httpx.AsyncClient(
             base_url=base_url,
-            headers={"user-agent": "hedging", "accept": "application/json", **(headers or {})},
+            # Only what cannot grow a small answer without bound: a chunk of gzip becomes a thousand times as much.
+            headers={
+                "user-agent": "hedging",
+                "accept": "application/json",
+                "accept-encoding": "gzip",
+                **(headers or {}),
+            },
             transport=transport,
             verify=tls(),
             trust_env=False,
