@@ -163,10 +163,11 @@ class _Connection:
         try:
             verdict = await self._verdict
         finally:
-            await self._leave()
+            # The listener first: it might be subscribing anew, and what it takes after this nobody gives up.
             for task in (listener, watcher):
                 task.cancel()
             await asyncio.gather(listener, watcher, return_exceptions=True)
+            await self._leave()
         if verdict is not None:
             with suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
                 async with asyncio.timeout(1):
