@@ -42,12 +42,14 @@ class RiskLimits:
     def of(cls, strategy: Strategy) -> RiskLimits:
         """Take the operator's limits, and the defaults for what a strategy does not say.
 
-        A session may leave legs alone for as long as a hundred of its largest pairs at the longest delay would.
+        Unless it says otherwise, a session may leave legs alone for as long as a hundred of its largest pairs at the
+        longest delay would.
         """
         delay = Decimal(str(strategy.max_leg_delay_s))
+        naked = strategy.max_naked_usd_seconds
         return cls(
             max_position=strategy.max_position,
             max_slippage=strategy.max_slippage,
             stop_loss=strategy.stop_loss,
-            naked_usd_seconds_max=strategy.order_size_max * delay * 100,
+            naked_usd_seconds_max=strategy.order_size_max * delay * 100 if naked is None else naked,
         )

@@ -37,7 +37,8 @@ class Strategy:
     seconds between pairs. order_size_min/max: quote units per pair. max_position: base units per account, both
     directions. stop_loss: largest loss as a fraction of the session's capital. max_slippage: what both legs together
     may pay against their arrival mids, as a fraction. max_leg_delay_s: longest time one leg may stand alone.
-    max_participation: largest share of a venue's 24 h volume that the session may trade there.
+    max_participation: largest share of a venue's 24 h volume that the session may trade there. max_naked_usd_seconds:
+    how much notional (quote units) times seconds legs may stand alone in all; None: as RiskLimits reckons.
     """
 
     symbol: str
@@ -55,6 +56,7 @@ class Strategy:
     fallback: OrderType
     max_leg_delay_s: float = 10.0
     max_participation: Decimal = Decimal("0.02")
+    max_naked_usd_seconds: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ def validate(strategy: Strategy) -> Strategy:
     _check_fraction("strategy.riskLimits.maxSlippage", strategy.max_slippage)
     _check_seconds("strategy.maxLegDelay", strategy.max_leg_delay_s)
     _check_fraction("strategy.maxParticipation", strategy.max_participation)
+    if strategy.max_naked_usd_seconds is not None:
+        _check_positive("strategy.riskLimits.maxNakedUsdSeconds", strategy.max_naked_usd_seconds, _QUOTE_MAX)
     return strategy
 
 

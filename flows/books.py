@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, timedelta
 
 from core.errors import SessionHalted
 from core.ledger import Statement, total
@@ -45,12 +46,15 @@ def figures(statement: Statement) -> dict[str, str]:
     return told | {"bookings": str(statement.bookings)}
 
 
-def residual_of(statements: Sequence[Statement]) -> dict[str, str]:
-    """Return the session's summary of its books; empty when they were never opened."""
+def books_summary(desk: Desk, statements: Sequence[Statement]) -> dict[str, str]:
+    """Return what the summary tells of the books (nothing where none were opened) and of the installation's day."""
+    day = desk.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    naked = desk.store.reads.ledger.naked_usd_seconds(day, day + timedelta(days=1))
+    told = {"nakedUsdSecondsToday": f"{naked:.2f}"}
     if not statements:
-        return {}
+        return told
     whole = total(statements)
-    return {
+    return told | {
         "equityChange": f"{whole.closing - whole.opening:.6f}",
         "explained": f"{whole.explained:.6f}",
         "residual": canonical(whole.residual),

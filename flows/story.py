@@ -16,7 +16,7 @@ from core.errors import SessionHalted, VenueError
 from core.numbers import ZERO, canonical
 from core.plan import Nothing, NothingCode
 from core.risk import Severity
-from flows.books import require_balanced, residual_of
+from flows.books import books_summary, require_balanced
 from flows.closing import close_out
 from flows.record import put_on_record
 from flows.steps import PREFECT, Steps
@@ -141,7 +141,7 @@ async def _finish(desk: Desk, course: Course, heart: Heart, steps: Steps, board:
     pairs = desk.store.reads.pairs(desk.session_id, limit=1000)
     await board.progress(desk, course)
     await board.pairs(pairs)
-    summary = _summary(desk, course, report) | residual_of(settlement.statements)
+    summary = _summary(desk, course, report) | books_summary(desk, settlement.statements)
     await board.summary(_markdown(summary))
     return summary
 

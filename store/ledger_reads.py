@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import Engine, RowMapping, select
 from sqlalchemy.exc import DBAPIError
 
 from core.instrument import Venue
 from core.ledger import Entry, Name, Posting, Statement
+from core.numbers import ZERO
 from store.ledger_records import Books, Opening
-from store.tables import LEDGER, STATEMENTS
+from store.tables import LEDGER, PAIRS, STATEMENTS
 from store.writer import typed_error
 
 
@@ -43,6 +46,12 @@ class LedgerReads:
             for key, rows in bookings.items()
             if any(row["quantity"] for row in rows)
         ]
+
+    def naked_usd_seconds(self, since: datetime, until: datetime) -> Decimal:
+        """Sum what legs of the whole installation stood alone, for pairs planned in [since, until), quote x seconds."""
+        planned = (PAIRS.c.created_at >= since, PAIRS.c.created_at < until)
+        # In Python, because SQLite would add text as floats.
+        return sum((row["naked_usd_seconds"] for row in self._rows(select(PAIRS).where(*planned))), ZERO)
 
     def _rows(self, statement: object) -> list[RowMapping]:
         try:

@@ -9,7 +9,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -63,11 +73,21 @@ class Timing(_Document):
 
 
 class RiskLimitsForm(_Document):
-    """maxPositionSize in base units; stopLossThreshold and maxSlippage as fractions."""
+    """maxPositionSize in base units; stopLossThreshold and maxSlippage as fractions.
+
+    maxNakedUsdSeconds: how much notional (USD) times seconds legs may stand alone in all; nothing opens once it is
+    spent. Without it: as much as a hundred of the largest pairs at the longest delay of a leg.
+    """
 
     max_position_size: Money
     stop_loss_threshold: Fraction
     max_slippage: Fraction
+    max_naked_usd_seconds: Money | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out what was not given, so that a document reads as it was handed in."""
+        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class OrderTypes(_Document):
@@ -123,6 +143,7 @@ class SessionRequest(_Document):
             max_position=form.risk_limits.max_position_size,
             stop_loss=form.risk_limits.stop_loss_threshold,
             max_slippage=form.risk_limits.max_slippage,
+            max_naked_usd_seconds=form.risk_limits.max_naked_usd_seconds,
             primary=form.order_types.primary,
             fallback=form.order_types.fallback,
         )

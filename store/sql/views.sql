@@ -34,6 +34,12 @@ create view risk_events as
 select breach_id, session_id, pair_id, category, severity, details, created_at, acknowledged_at, action, comment
 from sealed.risk_events;
 
+create view naked_by_day as
+select cast(created_at at time zone 'UTC' as date) as "day", session_id, count(*) as pairs,
+       sum(naked_usd_seconds) as naked_usd_seconds
+from sealed.pairs
+group by 1, 2;
+
 create view ledger as
 select session_id, venue, account_id, kind, reference, name, asset, quantity, "at", posting_id
 from sealed.ledger;

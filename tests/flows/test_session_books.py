@@ -16,8 +16,8 @@ from core.market_data import PastFunding
 from flows.steps import PLAIN
 from flows.story import run_session
 from store.records import BreachAction, CommandKind, SessionStatus
-from tests.fakes.venue import HALF
-from tests.fakes.world import SESSION, QuietBoard, World
+from tests.fakes.venue import HALF, Script
+from tests.fakes.world import SESSION, QuietBoard, World, request_document
 
 D = Decimal
 Make = Callable[..., World]
@@ -181,3 +181,20 @@ async def test_funding_is_recomputed_from_published_rates_and_differences_are_to
     assert (rows[0][2] == 0) is is_agreed
     told = [str(e.payload.get("text")) for e in world.store.reads.events_since(SESSION, 0)]
     assert any("at stake" in text for text in told) is not is_agreed
+
+
+async def test_spent_naked_budget_closes_the_gate_and_the_days_total_is_told(make: Make) -> None:
+    """A leg that stands alone for a while spends the budget; nothing opens any more and the session winds down."""
+    document = request_document(("a", "b"))["strategy"]
+    document["riskLimits"]["maxNakedUsdSeconds"] = "1"  # type: ignore[index]
+    world = make(strategy=document)
+    world.venues["b"].script(Script(fill_after_s=1.0))
+    summary = await run(world)
+    world.check_completed_and_flat()
+    assert world.session.totals.naked_usd_seconds > 1
+    assert world.session.totals.volume_generated < 3000
+    assert "naked_budget" in {breach.category for breach in world.store.reads.breaches(SESSION)}
+    assert D(summary["nakedUsdSecondsToday"]) == world.session.totals.naked_usd_seconds.quantize(D("0.01"))
+    with world.store.results() as connection:
+        rows = connection.execute("select pairs, naked_usd_seconds from naked_by_day").fetchall()
+    assert rows == [(len(world.pairs), world.session.totals.naked_usd_seconds)]

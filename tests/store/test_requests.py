@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core.errors import InvalidStrategy, RequestRefused
+from core.limits import RiskLimits
 from core.order import OrderType
 from core.strategy import Distribution, validate, validate_goal
 from store.requests import SessionRequest, parse_request
@@ -235,3 +236,30 @@ def test_refusal_does_not_echo_long_inputs() -> None:
 @pytest.mark.parametrize("field", ["name", "duration", "seed"])
 def test_null_means_that_a_field_is_not_given(field: str) -> None:
     assert read(changed(field, None)) == read(without(field))
+
+
+def test_naked_budget_is_the_operators_where_given_and_reckoned_where_not() -> None:
+    limits = {"maxPositionSize": "0.4", "stopLossThreshold": "0.05", "maxSlippage": "0.005"}
+    asked = parse_request(_with_limits({**limits, "maxNakedUsdSeconds": "1234.5"}))
+    silent = parse_request(_with_limits(limits))
+    assert RiskLimits.of(asked.to_strategy()).naked_usd_seconds_max == Decimal("1234.5")
+    assert RiskLimits.of(silent.to_strategy()).naked_usd_seconds_max == 500 * 10 * 100
+    shown = silent.strategy.model_dump(mode="json", by_alias=True)["riskLimits"]
+    assert shown == limits
+    assert asked.strategy.model_dump(mode="json", by_alias=True)["riskLimits"]["maxNakedUsdSeconds"] == "1234.5"
+
+
+def _with_limits(limits: dict[str, str]) -> dict[str, object]:
+    return {
+        "accounts": ["a", "b"], "volumeTarget": 1000,
+        "strategy": {
+            "symbol": "ETH/USD", "priceRange": {"min": 0, "max": "0.01"}, "riskLimits": limits,
+            "timing": {"minInterval": 1, "maxInterval": 2, "orderSize": {"min": 100, "max": 500}},
+        },
+    }  # fmt: skip
+
+
+def test_naked_budget_of_nothing_is_refused() -> None:
+    limits = {"maxPositionSize": "0.4", "stopLossThreshold": "0.05", "maxSlippage": "0.005", "maxNakedUsdSeconds": 0}
+    with pytest.raises(InvalidStrategy, match=r"strategy\.riskLimits\.maxNakedUsdSeconds"):
+        parse_request(_with_limits(limits))

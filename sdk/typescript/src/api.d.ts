@@ -383,11 +383,12 @@ export interface RiskAnswer {
   "riskStatus": RiskStatus;
 }
 
-/** maxPositionSize in base units; stopLossThreshold and maxSlippage as fractions. */
+/** maxPositionSize in base units; stopLossThreshold and maxSlippage as fractions. maxNakedUsdSeconds: how much notional (USD) times seconds legs may stand alone in all; nothing opens once it is spent. Without it: as much as a hundred of the largest pairs at the longest delay of a leg. */
 export interface RiskLimitsForm {
   "maxPositionSize": number | string;
   "stopLossThreshold": number | string;
   "maxSlippage": number | string;
+  "maxNakedUsdSeconds"?: number | string | null;
 }
 
 /** The risk of a session now. */
