@@ -79,7 +79,7 @@ class PacificaKeys(BaseModel):
     secret_key is base58 of the 64-byte form (seed + public key) or of the 32-byte seed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     venue: Literal[Venue.PACIFICA] = Venue.PACIFICA
     account: str
     secret_key: SecretStr
@@ -90,7 +90,7 @@ class PacificaKeys(BaseModel):
 class ParadexKeys(BaseModel):
     """L2 account address and the Stark key (main or, better, a trade-only subkey) as 0x hex. L1 keys are not taken."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     venue: Literal[Venue.PARADEX] = Venue.PARADEX
     account: str
     private_key: SecretStr
@@ -99,7 +99,7 @@ class ParadexKeys(BaseModel):
 class BackpackKeys(BaseModel):
     """API key (base64 public key) and API secret (base64 of the 32-byte Ed25519 seed)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     venue: Literal[Venue.BACKPACK] = Venue.BACKPACK
     api_key: str
     api_secret: SecretStr
