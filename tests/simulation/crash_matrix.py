@@ -10,7 +10,6 @@ exposure stated), and that the next run sends nothing before it has asked about 
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import sys
 import time
@@ -28,7 +27,7 @@ from tests.fakes.venue import LOST, WHOLE, Script
 from tests.fakes.world import SESSION, World, make_world
 from tests.simulation.lives import Life, inline_store, wipe
 from tests.simulation.session_laws import check, kind_of_end
-from tests.simulation.session_run import NO_BUG, Bug, Lived, live
+from tests.simulation.session_run import NO_BUG, Bug, Lived, finish, live
 
 D = Decimal
 MONEY = ("place", "ask", "cancel", "journal record_", "journal complete_pair")
@@ -157,7 +156,7 @@ def _live_through(
         for life in itertools.chain(lives, itertools.repeat(lambda world: Life(world.clock))):
             yield life(world)
 
-    return asyncio.run(live(Lived(world), drawn(), again=lambda _: False, bug=bug))
+    return finish(live(Lived(world), drawn(), again=lambda _: False, bug=bug))
 
 
 def _first_of(leg: Side, script: Script) -> Callable[[OrderIntent], Script]:

@@ -63,7 +63,9 @@ def the_journal_is_the_venues_truth(told: Lived) -> Iterator[str]:
     kept = reads.fills_of_session(SESSION)
     others = [f for name in world.venues for f in reads.unexplained_fills(name, _EVER)]
     journal = {(f.account_id, f.trade_id): _figures(f) for f in (*kept, *others)}
-    venues = {(f.account_id, f.trade_id): _figures(f) for v in world.venues.values() for f, _ in v.executions}
+    before = _traded_before(world)
+    executed = [f for v in world.venues.values() for f, _ in v.executions if f not in before]
+    venues = {(f.account_id, f.trade_id): _figures(f) for f in executed}
     open_orders = reads.open_orders_of(SESSION)
     for key in sorted(venues.keys() | journal.keys()):
         if journal.get(key) != venues.get(key) and not (open_orders and key not in journal):
@@ -160,7 +162,7 @@ def the_ledger_balances(told: Lived) -> Iterator[str]:
     for name, venue in world.venues.items():
         others = reads.unexplained_fills(name, _EVER)
         entries = [
-            *book_fills([*reads.fills_of_session(SESSION), *others], arrival),
+            *book_fills([*reads.fills_of_session(SESSION), *others, *_traded_before(world)], arrival),
             *(funding_entry(payment) for payment in reads.funding_of(SESSION)),
         ]
         margin = _equity(world, name)
@@ -184,6 +186,14 @@ def _own_fills(world: World, name: str) -> list[Fill]:
 
 def _own_positions(world: World) -> dict[str, Decimal]:
     return {name: sum((f.quantity * f.side.sign for f in _own_fills(world, name)), ZERO) for name in world.venues}
+
+
+def _traded_before(world: World) -> list[Fill]:
+    """What somebody else executed before the session began: part of what its accounts brought along."""
+    own = [f for name in world.venues for f in _own_fills(world, name)]
+    started = world.session.started_at
+    told = [f for venue in world.venues.values() for f, _ in venue.executions if f not in own]
+    return [f for f in told if started is None or f.venue_time < started]
 
 
 def _is_meddled(world: World) -> bool:

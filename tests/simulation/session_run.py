@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from connectors.settings import Environment
@@ -25,6 +25,8 @@ from tasks.options import TRANSIENT
 from tests.fakes.venue import Crash, FakeVenue
 from tests.fakes.world import SESSION, World
 from tests.simulation.lives import Life, MortalClient, MortalStore, total_trace
+
+T = TypeVar("T")
 
 # Beyond this many runs, or this much virtual time, a session that does not end is a violation of its own.
 RUNS_MAX = 12
@@ -73,6 +75,20 @@ class Lived:
     def lines(self) -> list[str]:
         """Everything that was done, when, and how each run ended; the same seed gives the same lines."""
         return [*total_trace(self.lives), *(f"{type(end).__name__}: {end}" for end in self.ends)]
+
+
+class DeafLoop(asyncio.SelectorEventLoop):
+    """An event loop that takes no signals: SIGTERM ends the simulation, and not the session that it is just at."""
+
+    def add_signal_handler(self, sig: int, callback: Callable[..., object], *args: object) -> None:
+        """Refuse, as on systems without signals."""
+        raise NotImplementedError
+
+
+def finish(story: Coroutine[Any, Any, T]) -> T:
+    """Run a session's story in an event loop of its own and return what came of it."""
+    with asyncio.Runner(loop_factory=DeafLoop) as runner:
+        return runner.run(story)
 
 
 async def live(told: Lived, lives: Iterator[Life], *, again: Callable[[Lived], bool], bug: Bug = NO_BUG) -> Lived:

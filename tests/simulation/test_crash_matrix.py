@@ -17,7 +17,7 @@ from tests.simulation.session_run import Bug
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
 def test_a_run_that_dies_at_an_effect_on_money_is_simply_run_again(tmp_path: Path, trouble: Trouble) -> None:
     with inline_store(tmp_path) as store:
-        matrix = walk(store, every=7, of=MONEY, troubles=[trouble])
+        matrix = walk(store, every=13, of=MONEY, troubles=[trouble])
     assert matrix.broken == [], matrix.table()
     assert sum(matrix.cells.values()) >= 8
 

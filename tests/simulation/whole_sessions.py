@@ -7,7 +7,6 @@ effect by effect, as it was. A third number is how many seconds to take at most.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections import Counter
@@ -21,7 +20,7 @@ from store import Store
 from tests.simulation.lives import inline_store
 from tests.simulation.session_case import Case, acknowledge, draw
 from tests.simulation.session_laws import check, kind_of_end
-from tests.simulation.session_run import NO_BUG, Bug, Lived, live, lives_of
+from tests.simulation.session_run import NO_BUG, Bug, Lived, finish, live, lives_of
 
 ENDS_MAX = 3
 
@@ -91,7 +90,7 @@ def run_seed(seed: int, store: Store, bug: Bug = NO_BUG) -> tuple[Case, Lived]:
         return True
 
     told = Lived(case.world, case.naked_budget)
-    return case, asyncio.run(live(told, lives_of(case.world, case.rng, case.deaths), bug=bug, again=once_more))
+    return case, finish(live(told, lives_of(case.world, case.rng, case.deaths), bug=bug, again=once_more))
 
 
 def main() -> int:
