@@ -154,6 +154,39 @@ class OrderFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementFacts:
+    """Where an account's change of equity came from, costs negative; all figures None until the books were closed."""
+
+    venue: str
+    account_id: str
+    opening: Decimal
+    closing: Decimal | None
+    basis: Decimal | None
+    slippage: Decimal | None
+    legging: Decimal | None
+    forced: Decimal | None
+    fees: Decimal | None
+    funding: Decimal | None
+    transfers: Decimal | None
+    before: Decimal | None
+    residual: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class FundingCheckFacts:
+    """One payment of funding recomputed from published rates, beside what was booked."""
+
+    venue: str
+    account_id: str
+    at: datetime
+    position: Decimal
+    expected: Decimal
+    booked: Decimal
+    difference: Decimal
+    is_agreed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Everything a report tells, each list in order of time (pairs by sequence)."""
 
@@ -164,6 +197,8 @@ class Record:
     positions: tuple[PositionFacts, ...] = ()
     breaches: tuple[BreachFacts, ...] = ()
     orders: tuple[OrderFacts, ...] = ()
+    statements: tuple[StatementFacts, ...] = ()
+    funding_checks: tuple[FundingCheckFacts, ...] = ()
 
 
 def read_record(home: Home, session_id: str) -> Record:
@@ -181,6 +216,8 @@ def read_record(home: Home, session_id: str) -> Record:
             positions=tuple(_position(row) for row in session_rows(home.path, "positions", session_id)),
             breaches=tuple(_breach(row) for row in session_rows(home.path, "risk_events", session_id)),
             orders=tuple(_order(row) for row in session_rows(home.path, "orders", session_id)),
+            statements=tuple(_statement(row) for row in session_rows(home.path, "statements", session_id)),
+            funding_checks=tuple(_check(row) for row in session_rows(home.path, "funding_checks", session_id)),
         )
 
 
@@ -207,6 +244,14 @@ def _position(row: Row) -> PositionFacts:
 
 def _breach(row: Row) -> BreachFacts:
     return BreachFacts(**{name: row[name] for name in BreachFacts.__dataclass_fields__})
+
+
+def _statement(row: Row) -> StatementFacts:
+    return StatementFacts(**{name: row[name] for name in StatementFacts.__dataclass_fields__})
+
+
+def _check(row: Row) -> FundingCheckFacts:
+    return FundingCheckFacts(**{name: row[name] for name in FundingCheckFacts.__dataclass_fields__})
 
 
 def _order(row: Row) -> OrderFacts:

@@ -42,6 +42,7 @@ def findings(record: Record) -> list[Finding]:
         *_pair_findings(record.pairs),
         *_flat_findings(record),
         *_sum_findings(record),
+        *_funding_findings(record),
     ]
     return sorted(found, key=lambda finding: finding.severity != "critical")
 
@@ -162,6 +163,20 @@ def _sum_findings(record: Record) -> list[Finding]:
         for name, said, rows in sums
         if abs(said - rows) > DUST
     ]
+
+
+def _funding_findings(record: Record) -> list[Finding]:
+    """Funding that is not what the published rates make of the position, with the money at stake."""
+    return [
+        Finding(
+            "warning", "Funding differs from the published rates",
+            f"{_place((c.venue, c.account_id))}: {plain(c.booked)} was booked, {usd(c.expected, 6)} expected, "
+            f"{usd(c.difference, 6)} {record.session.quote} at stake.",
+            c.at,
+        )
+        for c in record.funding_checks
+        if not c.is_agreed
+    ]  # fmt: skip
 
 
 def _place(place: tuple[str, str]) -> str:

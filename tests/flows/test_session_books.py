@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,3 +200,11 @@ async def test_spent_naked_budget_closes_the_gate_and_the_days_total_is_told(mak
     with world.store.results() as connection:
         rows = connection.execute("select pairs, naked_usd_seconds from naked_by_day").fetchall()
     assert rows == [(len(world.pairs), world.session.totals.naked_usd_seconds)]
+
+
+async def test_report_shows_where_the_money_went(make: Make) -> None:
+    world = make(volumeTarget="500")
+    summary = await run(world)
+    page = Path(summary["report"]).read_text(encoding="utf-8")
+    assert "Where the money went" in page
+    assert re.findall(r'class="residual" value="([^"]*)"', page) == ["0", "0"]
