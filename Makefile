@@ -28,11 +28,12 @@ contract-quirks: .venv/.dev ## every contract card under every value of the twin
 	CONTRACT_QUIRKS=all $(BIN)/pytest tests/contract/test_quirk_values.py --junitxml=var/quirks.xml; \
 	$(BIN)/python -m tests.contract.quirk_table "$$(date -u +%F)" var/quirks.xml > docs/contract.md
 
-lint: .venv/.dev          ## format, lint, types and import contracts
+lint: .venv/.dev          ## format, lint, types, import contracts, and what may be in the repository
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/pytest tests/architecture
 
 types: .venv/.dev         ## mypy alone
 	$(BIN)/mypy
@@ -55,6 +56,10 @@ crash-matrix: .venv/.dev   ## kill a session of one pair at each of its effects,
 FRAMES ?= 1000000
 fuzz: .venv/.dev          ## changed frames and answers against every connector: FRAMES=1000000, SEED= to repeat one
 	@for venue in pacifica paradex backpack; do $(BIN)/python -m tests.fuzz.campaign $$venue $(FRAMES) $(SEED) || exit 1; done
+
+audit: .venv/.dev         ## ask for known weaknesses of the locked packages (needs pip-audit and the network)
+	@command -v pip-audit > /dev/null || { echo "pip-audit is not installed: nothing was checked"; exit 1; }
+	pip-audit --require-hashes -r requirements.lock
 
 check: lint test          ## what CI runs
 
