@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
@@ -28,6 +28,7 @@ from core.errors import PrecisionRefused, SelfTradeRisk, VenueError
 from core.legs import attempt_of
 from core.numbers import ZERO
 from core.order import (
+    Fill,
     NeverSent,
     Order,
     OrderEvent,
@@ -270,7 +271,8 @@ async def enquire(desk: Desk, order: Order, policy: PairPolicy) -> OrderEvent | 
 async def _has_no_executions(desk: Desk, intent: OrderIntent) -> bool:
     """Tell whether the venue lists no execution of an order: one that its order history is late with has some.
 
-    What is found is journalled and applied. False as well when the executions cannot be read.
+    What is found is journalled and applied. False as well when the executions cannot be read, and while there is one
+    that names no client order id and may therefore be this order's.
     """
     since = intent.created_at - timedelta(seconds=_CLOCKS_DIFFER_S)
     try:
@@ -278,7 +280,17 @@ async def _has_no_executions(desk: Desk, intent: OrderIntent) -> bool:
     except VenueError as error:
         desk.notices.append(f"{intent.venue}: could not read executions of {intent.client_order_id} ({error})")
         return False
-    return not any(f.client_order_id == intent.client_order_id for f in desk.fills)
+    desk.rematch()
+    if any(f.client_order_id == intent.client_order_id for f in desk.fills):
+        return False
+    return not any(_may_be_of(intent, fill, since) for fill in desk.foreign)
+
+
+def _may_be_of(intent: OrderIntent, fill: Fill, since: datetime) -> bool:
+    where = (intent.account_id, intent.symbol, intent.side)
+    return (
+        fill.client_order_id is None and (fill.account_id, fill.symbol, fill.side) == where and fill.venue_time >= since
+    )
 
 
 async def _cancel(desk: Desk, state: PairState, orders: Iterable[Order]) -> PairState:

@@ -29,6 +29,15 @@ async def test_order_whose_executions_are_listed_is_not_taken_for_one_that_never
     assert world.positions == {"a": D("0.1"), "b": D("-0.1")}
 
 
+async def test_execution_that_names_no_order_keeps_one_from_counting_as_never_arrived(world: World) -> None:
+    """A venue need not name client order ids in its executions: this one may be the order's."""
+    world.venues["a"].script(replace(SILENT, anonymous=True))
+    end = await open_pair(world.desk(), world.plan(), {})
+    assert isinstance(end.action, Halt)
+    assert world.placed == 2
+    assert world.positions == {"a": D("0.1"), "b": D("-0.1")}
+
+
 async def test_without_a_look_at_executions_absence_is_not_proven(world: World) -> None:
     world.venues["a"].script(replace(SILENT, arrives_after_s=None))
     world.venues["a"].fail("fills", times=10**6)
