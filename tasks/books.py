@@ -66,8 +66,11 @@ async def close_books(desk: Desk) -> tuple[Statement, ...]:
     if set(opened) != set(desk.accounts):
         return ()
     since = min(opening.opened_at for opening in opened.values())
+    # Histories are dear to read: once at first, and once more only when something stays unexplained to the end.
+    transfers = await _transfers(desk, since)
     for pause in (*_LATE_S, None):
-        entries = _entries(desk, await _transfers(desk, since))
+        transfers = transfers if pause is not None else await _transfers(desk, since)
+        entries = _entries(desk, transfers)
         closings = await _closings(desk)
         stated = [_stated(desk, opened[name], entries, closings[name]) for name in desk.accounts]
         if pause is None or all(s.is_balanced for s in stated):
