@@ -223,9 +223,9 @@ class Reads:
         return self._all(_by_time(*where), fill_of)
 
     def unexplained_fills(self, account_id: str, since: datetime) -> list[Fill]:
-        """Return fills of an account from `since` on that no journalled order explains."""
+        """Return fills of an account from `since` on that no journalled order explains and no venue undid."""
         where = (FILLS.c.account_id == account_id, FILLS.c.session_id.is_(None), FILLS.c.venue_time >= since)
-        return self._all(_by_time(*where), fill_of)
+        return self._all(_by_time(*where, FILLS.c.busted_at.is_(None)), fill_of)
 
     def funding_of(self, session_id: str) -> list[FundingPayment]:
         """Return a session's booked funding payments, oldest first."""

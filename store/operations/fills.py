@@ -50,6 +50,7 @@ def attribute_fills(tx: Tx, order: Order) -> None:
         & (FILLS.c.account_id == intent.account_id)
         & (FILLS.c.venue_order_id == order.venue_order_id)
         & FILLS.c.session_id.is_(None)
+        & FILLS.c.busted_at.is_(None)
     )
     fees = tx.connection.execute(select(FILLS.c.fee).where(waiting)).scalars().all()
     if not fees:

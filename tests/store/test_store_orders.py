@@ -192,6 +192,19 @@ def test_a_fill_that_comes_before_its_orders_venue_id_is_attributed_later(store:
     assert store.reads.journal_order("c1").fees == early.fee
 
 
+def test_a_fill_that_was_undone_before_its_orders_venue_id_is_known_counts_for_nothing(store: Store) -> None:
+    (recorded,) = store.journal.record_intents.now([entry()])
+    early = fill("t1", client_order_id=None, venue_order_id="v1")
+    store.journal.record_fills.now([early])
+    store.journal.bust_fill.now(early.venue, early.account_id, early.trade_id, at=later(3))
+    assert store.reads.unexplained_fills("a1", NOW) == []
+
+    store.journal.record_order.now(apply(recorded.order, Reported(report(OrderStatus.ACCEPTED, venue_order_id="v1"))))
+
+    assert store.reads.journal_order("c1").fees == 0
+    assert store.reads.fills_of_pair("s1-p1") == []
+
+
 def test_the_same_trade_id_on_another_account_is_another_fill(store: Store) -> None:
     assert len(store.journal.record_fills.now([fill("t1"), fill("t1", account_id="a2")])) == 2
 
