@@ -146,7 +146,7 @@ def refused_order(status: int, body: bytes) -> Rejected | Unknown:
     arrived, so it is Unknown, as is a 409 (conflict): ask for the order.
     """
     refusal = read_refusal(status, body)
-    if refusal.code == "RATE_LIMITED":
+    if refusal.code == "RATE_LIMITED" and (status == 429 or status in _REFUSING):
         return Rejected(refusal.text, "RATE_LIMITED")
     if refusal.code == "DUPLICATE_CLIENT_ORDER_ID":
         return Unknown(f"pacifica already knows this client order id ({refusal.text})")

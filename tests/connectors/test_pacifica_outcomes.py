@@ -63,6 +63,7 @@ KNOWN: list[tuple[int, str, int | None, str | None, str | None, type, type, type
     (409, "conflict", 409, None, None, VenueRejected, Unknown, Unknown),
     (429, "Rate limit exceeded", 429, None, "RATE_LIMITED", RateLimited, Rejected, NotSent),
     (500, "Internal server error", 500, None, None, VenueUnavailable, Unknown, Unknown),
+    (503, "upstream rate limit exceeded", 503, None, "RATE_LIMITED", RateLimited, Unknown, NotSent),
     (503, "Service unavailable", 503, None, None, VenueUnavailable, Unknown, Unknown),
     (504, "Request timed out", 504, None, None, VenueUnavailable, Unknown, Unknown),
     (422, "DATABASE_ERROR", 14, None, None, VenueRejected, Unknown, Unknown),
