@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from api_world import FORM_A, FORM_B, Api, ApiWorld, code_of
 
-from api.idempotency import HOLD_S
+from api.idempotency import HOLD_S, Claim, Idempotency
+from store import StoreBusy
 from store.api_records import Scope
 
 KEY = {"Idempotency-Key": "order-of-the-day"}
@@ -86,6 +87,37 @@ async def test_call_of_a_process_that_died_is_taken_up_and_creates_nothing_twice
     assert second.status_code == 201
     assert second.json()["session"]["id"] == first.json()["session"]["id"]
     assert len(api.store.reads.sessions()) == 1
+
+
+class _Stumbling:
+    """The journal of a store that is locked at the first renewal."""
+
+    def __init__(self, api: Api) -> None:
+        self._journal, self.renewals = api.store.journal, 0
+
+    @property
+    def journal(self) -> _Stumbling:
+        return self
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._journal, name)
+
+    async def hold_call(self, *call: str, **how: object) -> bool:
+        self.renewals += 1
+        if self.renewals == 1:
+            raise StoreBusy("locked by a test")
+        return await self._journal.hold_call(*call, **how)  # type: ignore[arg-type]
+
+
+async def test_call_goes_on_being_held_after_a_renewal_that_failed(api: Api) -> None:
+    """Another process would carry it out a second time, and this one would answer with the store's failure."""
+    store = _Stumbling(api)
+    keeper = Idempotency(store, api.world.clock, keep_s=86_400, sleep=lambda _: asyncio.sleep(0))  # type: ignore[arg-type]
+    claim = Claim(api.key.split("_")[1], "k", "POST /sessions", "0" * 64)
+    await keeper.begin(claim)
+    async with asyncio.timeout(20), keeper.holding(claim):
+        while store.renewals < 2:
+            await asyncio.sleep(0)
 
 
 async def test_answers_are_kept_for_a_day(api: Api) -> None:
