@@ -14,10 +14,12 @@ from rich.live import Live
 from cli.picture import Picture, line, render
 from cli.place import now
 from store import Event, Session, SessionStatus, Store
+from store.api_records import Start, StartState
 
 POLL_S = 0.25
 LINE_EVERY_S = 5.0
 ABANDONED_S = 10.0
+LAUNCH_S = 45.0
 _BY_AN_OPERATOR = "paused by "
 _ABANDONED = "its run has ended without an end; run the session again to go on where it stands"
 
@@ -33,7 +35,7 @@ def watch(store: Store, session_id: str, console: Console, *, timeout_s: float) 
 def follow_as_json(store: Store, session_id: str, *, timeout_s: float) -> Session:
     """Print each event as one line of JSON as it comes; end as `watch` does."""
     picture = Picture(store.reads.session(session_id))
-    for events in _updates(store, picture, timeout_s):
+    for events in updates(store, picture, timeout_s):
         for event in events:
             document = {
                 "sequence": event.sequence, "at": event.at.isoformat(), "channel": event.channel, "type": event.type,
@@ -46,20 +48,20 @@ def follow_as_json(store: Store, session_id: str, *, timeout_s: float) -> Sessio
 def _live(store: Store, picture: Picture, console: Console, timeout_s: float) -> None:
     """Draw in place; the last picture stays on the screen."""
     with Live(render(picture, now()), console=console, auto_refresh=False) as live:
-        for _ in _updates(store, picture, timeout_s):
+        for _ in updates(store, picture, timeout_s):
             live.update(render(picture, now()), refresh=True)
 
 
 def _lines(store: Store, picture: Picture, console: Console, timeout_s: float) -> None:
     shown_at, shown = 0.0, ""
-    for _ in _updates(store, picture, timeout_s):
+    for _ in updates(store, picture, timeout_s):
         at, text = time.monotonic(), line(picture)
         if text != shown and (at - shown_at >= LINE_EVERY_S or picture.session.status.is_final):
             shown_at, shown = at, text
             console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-def _updates(
+def updates(
     store: Store,
     picture: Picture,
     timeout_s: float,
@@ -104,4 +106,13 @@ def _is_driven(store: Store, session: Session) -> bool:
     if session.status not in (SessionStatus.ACTIVE, SessionStatus.PAUSED):
         return True
     lease = store.reads.lease(f"session:{session.session_id}")
-    return lease is not None and lease.expires_at > now() - timedelta(seconds=ABANDONED_S)
+    if lease is not None and lease.expires_at > now() - timedelta(seconds=ABANDONED_S):
+        return True
+    return _is_coming(store.reads.last_start(session.session_id))
+
+
+def _is_coming(start: Start | None) -> bool:
+    """Tell whether a run has been asked for and may not have taken the lease yet: a busy machine is slow to launch."""
+    if start is None:
+        return False
+    return start.state is StartState.OPEN or start.created_at > now() - timedelta(seconds=LAUNCH_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from cli_world import NOW, FakePrefect, Machine, totals
 from test_command_line import GOOD
 
+from cli.picture import Picture, line
 from cli.place import now
 from cli.steering import ask
+from cli.watch import updates
 from core.errors import InvalidSessionStatus
 from core.risk import Severity
 from store import CommandKind, NewBreach, SessionStatus, Store
@@ -260,6 +263,25 @@ def test_watch_as_json_prints_every_event_and_tells_by_its_code_how_it_ended(mac
     lines = [json.loads(line) for line in watched.out.splitlines()]
     assert [(line["sequence"], line["data"]["text"]) for line in lines] == [(1, "one"), (2, "two")]
     assert watched.code == 1
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+def test_watch_calls_a_session_abandoned_only_when_no_run_is_on_its_way(
+    machine: Machine, prefect: FakePrefect, tmp_path: Path, is_started: bool
+) -> None:
+    session_id = machine.hedge("session", "create", request_file(tmp_path)).out.strip()
+    if is_started:
+        machine.hedge("session", "start", session_id)
+    else:
+        activate(machine, driven=False, session_id=session_id)
+
+    with machine.store() as store:
+        picture, seconds = Picture(store.reads.session(session_id)), count(0, 6)
+        beats = updates(store, picture, 25, sleep=lambda _: None, monotonic=lambda: float(next(seconds)))
+        assert len(list(beats)) > 1
+
+    assert bool(prefect.created) == is_started
+    assert ("ended without an end" in line(picture)) == (not is_started)
 
 
 def test_watch_gives_up_when_its_time_is_up(machine: Machine) -> None:
