@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BaseModel,
     BeforeValidator,
@@ -32,6 +33,13 @@ def _no_truth_value(value: object) -> object:
     if isinstance(value, bool):
         raise PydanticCustomError("number", "a number is wanted, not true or false")
     return value
+
+
+def _printable(text: str) -> str:
+    """Names are shown in terminals, tables and pages: nothing that hides or turns the text around it."""
+    if not text.isprintable():
+        raise PydanticCustomError("name", "only printable characters are taken")
+    return text
 
 
 Number = BeforeValidator(_no_truth_value)
@@ -111,7 +119,7 @@ class StrategyForm(_Document):
 class SessionRequest(_Document):
     """One hedging session. volumeTarget in USD of hedged notional, duration in milliseconds; at least one of them."""
 
-    name: Annotated[str, Field(min_length=3, max_length=50)] | None = None
+    name: Annotated[str, Field(min_length=3, max_length=50), AfterValidator(_printable)] | None = None
     strategy: StrategyForm
     accounts: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]],

@@ -141,6 +141,7 @@ def test_truth_value_is_not_a_number(field: str) -> None:
         ("duration", 31 * 86_400_000),
         ("name", "ab"),
         ("name", "x" * 51),
+        ("name", "a\u202eb\x00c"),
         ("name", 7),
         ("seed", -1),
         ("seed", 2**53),
