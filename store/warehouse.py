@@ -88,7 +88,7 @@ def results(home: Path, *, wait_s: float = WAIT_S, pause: Pause = _wait) -> Iter
 
     Raises StoreError when nothing was ever loaded, StoreBusy when a keeper is at work longer than wait_s.
     """
-    nothing = StoreError(f"there is no {RESULTS} in {home} yet: seal a session and load it first")
+    nothing = StoreError(f"there is no {RESULTS} in {home} yet; the first session that ends makes it")
     if not home.is_dir():
         raise nothing
     with _locked(home, fcntl.LOCK_SH, wait_s, pause):
