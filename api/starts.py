@@ -12,6 +12,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from itertools import count
 
 from api.errors import ServiceUnavailable
 from api.runs import Created, NotCreated, PrefectUnreachable, RunOutcome, Runs, Unclear
@@ -40,6 +41,7 @@ class Starter:
         self._clock = clock
         self._sleep = sleep
         self._holder = f"api/{uuid.uuid4()}"
+        self._claims = count(1)
 
     async def start(self, session_id: str) -> RunOutcome:
         """Make a pending session active and have its run created: Created, or Unclear (it will be, or was).
@@ -48,7 +50,7 @@ class Starter:
         nothing; then the session is pending again.
         """
         start = await self._store.journal.open_start(
-            session_id, holder=self._holder, now=self._clock(), claim_s=CLAIM_S
+            session_id, holder=self._claimant(), now=self._clock(), claim_s=CLAIM_S
         )  # fmt: skip
         outcome = await self._carry_out(start)
         if isinstance(outcome, NotCreated) and await self._refuse(start, outcome.reason):
@@ -60,7 +62,7 @@ class Starter:
         if not await self._has_no_run(session_id):
             return
         start = await self._store.journal.open_restart(
-            session_id, holder=self._holder, now=self._clock(), claim_s=CLAIM_S
+            session_id, holder=self._claimant(), now=self._clock(), claim_s=CLAIM_S
         )  # fmt: skip
         if start is not None:
             _log.info("session %s: its run is gone, asking for attempt %s", session_id, start.attempt)
@@ -79,7 +81,8 @@ class Starter:
 
     async def turn(self) -> None:
         """Take up open starts that nobody carries out, and sessions that were commanded and have no run."""
-        for start in await self._store.journal.claim_starts(holder=self._holder, now=self._clock(), claim_s=CLAIM_S):
+        claimed = await self._store.journal.claim_starts(holder=self._claimant(), now=self._clock(), claim_s=CLAIM_S)
+        for start in claimed:
             too_old = self._clock() - start.created_at > timedelta(seconds=GIVE_UP_S)
             outcome = await self._carry_out(start, too_old=too_old)
             # What was asked for earlier may have been created although nobody heard of it: only Prefect can deny it.
@@ -112,8 +115,12 @@ class Starter:
 
     async def _refuse(self, start: Start, reason: str) -> bool:
         return await self._store.journal.refuse_start(
-            start.session_id, start.attempt, holder=self._holder, reason=reason, at=self._clock()
+            start.session_id, start.attempt, holder=start.claimed_by, reason=reason, at=self._clock()
         )
+
+    def _claimant(self) -> str:
+        """Name whoever claims a start now: a claim that ran out must not pass for one made later in this process."""
+        return f"{self._holder}/{next(self._claims)}"
 
     async def _has_no_run(self, session_id: str) -> bool:
         reads, now = self._store.reads, self._clock()

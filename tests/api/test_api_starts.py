@@ -6,6 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -157,6 +158,44 @@ async def test_start_is_not_given_up_while_prefect_cannot_say_that_there_is_no_r
     await api.services.starter.turn()
     assert api.store.reads.session(session_id).flow_run_id == f"run-{session_id}:1"
     assert list(prefect.created) == [f"{session_id}:1"]
+
+
+class _SlowToDeny(FakePrefect):
+    """Says that there is no run so slowly that meanwhile the dispatcher has one created; its answer comes later yet."""
+
+    meanwhile: Callable[[], None] | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_created, self.may_say_so = asyncio.Event(), asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/flow_runs/filter" and self.meanwhile is not None:
+            self.meanwhile()
+            await self.has_created.wait()
+            return httpx.Response(200, json=[])
+        answer = await super().handle_async_request(request)
+        if request.url.path.endswith("/create_flow_run") and answer.is_success:
+            self.has_created.set()
+            await self.may_say_so.wait()
+        return answer
+
+
+async def test_start_that_the_same_process_took_up_again_meanwhile_is_not_taken_back(world: ApiWorld) -> None:
+    prefect = _SlowToDeny()
+    world.prefect = prefect
+    async with world.opened() as api, asyncio.TaskGroup() as tasks:
+        session_id = await api.created()
+
+        def take_up() -> None:
+            world.clock.advance(CLAIM_S + 1)
+            tasks.create_task(api.services.starter.turn())
+
+        prefect.failures, prefect.meanwhile = [503] * 3, take_up
+        await api.post(f"/sessions/{session_id}/start")
+        assert list(prefect.created) == [f"{session_id}:1"]
+        assert api.store.reads.session(session_id).status is SessionStatus.ACTIVE
+        prefect.may_say_so.set()
 
 
 @pytest.mark.parametrize("refusal", [404, 422])
