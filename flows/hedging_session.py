@@ -14,11 +14,18 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from connectors.settings import Environment
-from core.errors import ConfigurationError, HedgeError, LeaseLost, SessionHalted
+from core.errors import (
+    AccountNotActive,
+    ConfigurationError,
+    HedgeError,
+    LeaseLost,
+    ReconciliationFailed,
+    SessionHalted,
+)
 from flows.accounts import accounts_for
 from flows.record import is_driven, record_what_ended, write_results
 from flows.steps import PREFECT
-from flows.story import run_session
+from flows.story import run_session, summary_of
 from flows.wiring import create_session, home, open_desk, open_home_store
 from store import Session, SessionStatus, Store
 from store.requests import SessionRequest
@@ -43,7 +50,9 @@ async def hedging_session(
     try:
         await record_what_ended(store)
         session = _claim(store, environment, session_id, request)
-        await store.journal.set_flow_run(session.session_id, str(flow_run.id or "local"))
+        if session.status is SessionStatus.COMPLETED and session.flow_run_id == _run_id():
+            return summary_of(session, refusals={}, report=None)  # this run died after its last word
+        await store.journal.set_flow_run(session.session_id, _run_id())
         try:
             async with open_desk(store, session.session_id, environment) as desk:
                 sit_down(desk)
@@ -67,8 +76,12 @@ def _claim(
     return create_session(store, request, environment, home(), os.environ, session_id=flow_run.id)
 
 
+def _run_id() -> str:
+    return str(flow_run.id or "local")
+
+
 async def _note_failure(store: Store, session_id: str, error: BaseException) -> None:
-    """Write why a run ended early: untraded, the session failed; halted, it is paused; else it stays as it is.
+    """Write why a run ended early: untraded, the session failed; if a person has to look, it is paused; else it stays.
 
     Whatever has traded stays open, so that running it again takes it up. What another run drives is left alone.
     """
@@ -79,7 +92,7 @@ async def _note_failure(store: Store, session_id: str, error: BaseException) -> 
     status = session.status
     if not store.reads.orders_of_session(session_id):
         status = SessionStatus.FAILED
-    elif isinstance(error, SessionHalted):
+    elif isinstance(error, SessionHalted | AccountNotActive | ReconciliationFailed):
         status = SessionStatus.PAUSED
     reason = _reason(error)
     await store.journal.set_session_status(session_id, (session.status,), status, at=now, reason=reason)

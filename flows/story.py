@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -172,7 +173,11 @@ def _left_over(settlement: Settlement) -> str:
 
 
 def _summary(desk: Desk, course: Course, report: str) -> dict[str, Any]:
-    session = desk.store.reads.session(desk.session_id)
+    return summary_of(desk.store.reads.session(desk.session_id), refusals=course.refusals, report=report)
+
+
+def summary_of(session: Session, *, refusals: Mapping[str, int], report: str | None) -> dict[str, Any]:
+    """Sum a session up for Prefect's result, money as text in USD; refusals: how often the gate refused, by code."""
     totals = session.totals
     return {
         "session": session.session_id, "name": session.name, "symbol": session.symbol,
@@ -182,7 +187,7 @@ def _summary(desk: Desk, course: Course, report: str) -> dict[str, Any]:
         "funding": f"{totals.funding:.4f}", "slippageBps": f"{totals.slippage * 10_000:.2f}",
         "maxNetExposureUsd": f"{totals.max_net_exposure_usd:.2f}",
         "nakedUsdSeconds": f"{totals.naked_usd_seconds:.2f}",
-        "refusals": dict(course.refusals), "report": report,
+        "refusals": dict(refusals), "report": report,
     }  # fmt: skip
 
 

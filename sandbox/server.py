@@ -22,6 +22,7 @@ from functools import partial
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -69,7 +70,9 @@ class _Dated:
                 message = {**message, "headers": [*message.get("headers", []), (b"date", date.encode())]}
             await send(message)
 
-        await self._app(scope, receive, send_dated)
+        # A client that hangs up while it still sends is its own affair, not an error of the venue.
+        with contextlib.suppress(ClientDisconnect):
+            await self._app(scope, receive, send_dated)
 
 
 class _Server(uvicorn.Server):

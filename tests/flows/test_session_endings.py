@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from connectors.settings import Environment
-from core.errors import ConfigurationError, LeaseLost, SessionHalted
+from core.errors import AccountNotActive, ConfigurationError, LeaseLost, SessionHalted
 from flows.hedging_session import hedging_session
 from flows.record import record_what_ended
 from flows.steps import PLAIN
@@ -168,6 +168,32 @@ async def test_failure_that_nobody_foresaw_leaves_its_kind_in_the_row_and_the_se
     await run()
     assert status_of(world) is SessionStatus.COMPLETED
     world.check_journal()
+
+
+async def test_run_that_died_after_its_last_word_ends_green_when_it_is_started_again(
+    make: Callable[..., World],
+) -> None:
+    world = make(volumeTarget="1000")
+    first = await run()
+    placed = world.placed
+    again = await run()
+    assert (again["status"], again["volume"]) == ("completed", first["volume"])
+    assert world.placed == placed
+
+
+async def test_run_refused_its_account_after_trading_leaves_the_session_paused_for_a_person(
+    make: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make(volumeTarget="1000")
+
+    async def refused(started_at: datetime) -> Any:
+        raise AccountNotActive("account a carries a position that this system did not make")
+
+    monkeypatch.setattr("flows.hedging_session.PREFECT", replace(PLAIN, settle=refused))
+    with pytest.raises(AccountNotActive):
+        await run()
+    assert status_of(world) is SessionStatus.PAUSED
+    assert "ACCOUNT_NOT_ACTIVE" in (world.session.status_reason or "")
 
 
 async def test_completed_session_that_could_not_be_recorded_is_recorded_by_the_next_run(
