@@ -138,6 +138,13 @@ class OrderIntent:
         """True when it can only bring exposure down: it reduces, or evens out a pair."""
         return self.reduce_only or self.evens_out
 
+    def could_meet(self, other: OrderIntent) -> bool:
+        """Tell whether the two could trade with each other, whatever their time in force: then both must not live."""
+        if (self.venue, self.symbol) != (other.venue, other.symbol) or self.side is other.side:
+            return False
+        buy, sell = (self, other) if self.side is Side.BUY else (other, self)
+        return buy.price >= sell.price
+
 
 @dataclass(frozen=True, slots=True)
 class TriggerIntent:

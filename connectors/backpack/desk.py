@@ -57,7 +57,7 @@ class BackpackDesk:
         orders = [(intent, self._market(intent.symbol), uint32_of(intent.client_order_id)) for intent in intents]
         if orders:
             build.check_grid(orders)
-        if any(_could_meet(one, other) for one, other in combinations(intents, 2)):
+        if any(one.could_meet(other) for one, other in combinations(intents, 2)):
             return tuple(NotSent("backpack: two orders of the batch could trade with each other") for _ in intents)
         taken = [order for order in orders if self._ids.remember(order[0].client_order_id)]
         outcomes: dict[str, PlaceOutcome] = {}
@@ -155,14 +155,6 @@ def _chunks(
     orders: Sequence[tuple[OrderIntent, Market, int]],
 ) -> list[Sequence[tuple[OrderIntent, Market, int]]]:
     return [orders[first : first + build.BATCH_MAX] for first in range(0, len(orders), build.BATCH_MAX)]
-
-
-def _could_meet(one: OrderIntent, other: OrderIntent) -> bool:
-    """Tell whether two orders of one batch could trade with each other, whatever their time in force."""
-    if one.symbol != other.symbol or one.side is other.side:
-        return False
-    buy, sell = (one, other) if one.side is Side.BUY else (other, one)
-    return buy.price >= sell.price
 
 
 def _is_ahead(trigger: TriggerIntent, mark: Mark) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from itertools import combinations
 
 from connectors.http import Answer
 from connectors.pacifica import build, build_desk, outcomes, parse_account, parse_orders, reading, wire
@@ -36,7 +37,12 @@ class PacificaDesk:
         self._known_markets = known_markets
 
     async def place_batch(self, intents: Sequence[OrderIntent]) -> Sequence[PlaceOutcome]:
-        """Send orders ten at a time, in the given order. Raises PrecisionRefused before anything is sent."""
+        """Send orders ten at a time, in the given order; none at all when two of them could trade with each other.
+
+        Raises PrecisionRefused before anything is sent.
+        """
+        if any(one.could_meet(other) for one, other in combinations(intents, 2)):
+            return tuple(NotSent("pacifica: two orders of the batch could trade with each other") for _ in intents)
         outcomes_: list[PlaceOutcome | None] = []
         ready: list[tuple[int, build.Command, OrderIntent]] = []
         for number, intent in enumerate(intents):

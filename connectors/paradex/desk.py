@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from itertools import combinations
 
 from connectors.http import Answer
 from connectors.paradex import batches, build, outcomes, parse, parse_account
@@ -49,9 +50,10 @@ class ParadexDesk:
     async def place_batch(self, intents: Sequence[OrderIntent]) -> Sequence[PlaceOutcome]:
         """Sign and send orders, ten a request, one outcome each in the same order.
 
-        All are checked against their grid before the first is signed (PrecisionRefused). The venue's refusals do not
-        name their order: where several of a request were refused, each outcome carries all of their texts, and one
-        refusal that proves nothing leaves all of them Unknown. Raises ValueError for a client order id given twice.
+        Nothing at all is sent when two of them could trade with each other. All are checked against their grid before
+        the first is signed (PrecisionRefused). The venue's refusals do not name their order: where several of a request
+        were refused, each outcome carries all of their texts, and one refusal that proves nothing leaves all of them
+        Unknown. Raises ValueError for a client order id given twice.
         """
         markets = [self._market_of(intent) for intent in intents]
         if len({intent.client_order_id for intent in intents}) != len(intents):
@@ -59,6 +61,8 @@ class ParadexDesk:
         for intent, market in zip(intents, markets, strict=True):
             market.check_price(intent.price)
             market.check_quantity(intent.quantity)
+        if any(one.could_meet(other) for one, other in combinations(intents, 2)):
+            return tuple(NotSent("paradex: two orders of the batch could trade with each other") for _ in intents)
         answered: list[PlaceOutcome] = []
         for first in range(0, len(intents), build.BATCH_MAX):
             chunk = slice(first, first + build.BATCH_MAX)

@@ -111,6 +111,19 @@ async def a_batch_is_answered_order_by_order(bench: Bench) -> None:
     assert isinstance(await bench.client.cancel_all(bench.symbol), CancelTaken)
 
 
+@card("O10", C.BATCH_PLACE)
+async def a_batch_whose_orders_could_meet_is_not_sent(bench: Bench) -> None:
+    """Before: flat. Do: send a resting buy and a sell at its price as one batch. Expect: NotSent for both.
+
+    Passed when nothing rests afterwards: own orders never meet, and the venue's prevention is not relied on.
+    """
+    buy = await bench.resting()
+    sell = replace(await bench.resting(), side=Side.SELL, price=buy.price)
+    outcomes = await bench.surface.desk.place_batch([buy, sell])
+    assert [type(outcome) for outcome in outcomes] == [NotSent, NotSent]
+    assert len(await bench.client.open_orders(bench.symbol)) == 0
+
+
 @card("O02", C.BATCH_CANCEL)
 async def a_batch_of_cancels_is_answered_order_by_order(bench: Bench) -> None:
     """Before: two resting orders. Do: cancel one by venue id, one never sent, one by client id, as one batch.
