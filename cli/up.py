@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 import time
@@ -30,6 +31,9 @@ def run(*, seed: int, speed: float) -> int:
     try:
         typer.echo(f"data folder   {home.path}")
         typer.echo("")
+        for name, text in home.environ().items():
+            if name in os.environ:  # another terminal needs what was chosen here, or it looks elsewhere
+                typer.echo(f"  export {name}={shlex.quote(text)}")
         typer.echo(f"  export PREFECT_API_URL={home.prefect_url}/api")
         typer.echo("  prefect deployment run 'hedging-session/sandbox'")
         typer.echo("")
