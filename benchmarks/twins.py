@@ -123,7 +123,7 @@ class Bench:
 
 def client_of(venue: Venue, keys: Keys, outside: Outside, transport: httpx.AsyncBaseTransport) -> VenueClient:
     """A venue's client whose HTTP goes through `transport`."""
-    endpoints, timeouts = Endpoints(f"http://{venue}", f"ws://{venue}"), Timeouts()
+    endpoints, timeouts = Endpoints(f"https://{venue}", f"wss://{venue}"), Timeouts()
     match keys:
         case PacificaKeys():
             return PacificaClient("a", keys, endpoints, outside, timeouts, transport=transport)

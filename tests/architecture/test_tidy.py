@@ -250,3 +250,9 @@ def test_installed_packages_fit_each_other() -> None:
             if there is None or not wanted.specifier.contains(there.version, prereleases=True):
                 unmet.append(f"{name} needs {wanted}, {there.version if there else 'nothing'} is installed")
     assert unmet == []
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Folders of tests are no packages, so two files of one name cannot be collected together."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -91,7 +91,7 @@ async def feed_on(
         port = server.sockets[0].getsockname()[1]
         feed = BackpackFeed(
             ACCOUNT_ID,
-            Endpoints("http://unused.test", f"ws://127.0.0.1:{port}/"),
+            Endpoints("https://unused.test", f"ws://127.0.0.1:{port}/"),
             outside,
             QUICK,
             ids=ids,

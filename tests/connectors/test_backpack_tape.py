@@ -38,7 +38,7 @@ async def tape_on(streams: ScriptedStreams) -> AsyncIterator[BackpackTape]:
     async with serve(streams.serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         tape = BackpackTape(
-            Endpoints("http://unused.test", f"ws://127.0.0.1:{port}/"), outside, QUICK, listing().market
+            Endpoints("https://unused.test", f"ws://127.0.0.1:{port}/"), outside, QUICK, listing().market
         )
         try:
             yield tape
@@ -187,7 +187,7 @@ async def test_a_refused_stream_or_a_market_that_was_not_asked_for_ends_the_conn
 
 async def test_starting_needs_a_known_market_and_a_venue_and_leaves_nothing_running() -> None:
     tape = BackpackTape(
-        Endpoints("http://unused.test", "ws://127.0.0.1:9/"),
+        Endpoints("https://unused.test", "ws://127.0.0.1:9/"),
         Outside(lambda: datetime.now(UTC), lambda s: asyncio.sleep(s / 50), random.Random(1)),
         QUICK,
         listing().market,
