@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 WORKERS ?= 2
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
-.PHONY: help demo test contract-quirks soak simulate crash-matrix lint types check docs lock up down clean
+.PHONY: help demo test test-slow contract-quirks soak simulate crash-matrix lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -27,6 +27,9 @@ contract-quirks: .venv/.dev ## every contract card under every value of the twin
 	@mkdir -p var
 	CONTRACT_QUIRKS=all $(BIN)/pytest tests/contract/test_quirk_values.py --junitxml=var/quirks.xml; \
 	$(BIN)/python -m tests.contract.quirk_table "$$(date -u +%F)" var/quirks.xml > docs/contract.md
+
+test-slow: .venv/.dev     ## the tests that wait for minutes of real time
+	$(BIN)/pytest -m slow
 
 lint: .venv/.dev          ## format, lint, types, import contracts, and what may be in the repository
 	$(BIN)/ruff format --check .

@@ -58,6 +58,7 @@ def test_session_of_a_killed_run_is_flattened_by_the_watchdog(installation: Inst
     check_flattened(installation, session.session_id)
 
 
+@pytest.mark.slow
 def test_session_of_a_frozen_run_is_flattened_and_the_run_that_wakes_sends_nothing(
     installation: Installation, frozen: list[int]
 ) -> None:
