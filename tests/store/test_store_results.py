@@ -292,7 +292,7 @@ def test_a_results_file_that_somebody_holds_is_a_typed_error(store: Store, tmp_p
 
 
 def test_reading_before_anything_was_loaded_says_what_to_do(store: Store) -> None:
-    with pytest.raises(StoreError, match="load it first"), store.results():
+    with pytest.raises(StoreError, match="the first session that ends makes it"), store.results():
         pass
 
 
