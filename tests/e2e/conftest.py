@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -122,8 +123,9 @@ def small_request(**changes: Any) -> dict[str, Any]:
 
 
 def free_block(count: int) -> int:
-    """Find a run of free loopback ports and return the first."""
-    for first in range(12_000, 20_000, 16):
+    """Find a run of free loopback ports and return the first; each worker of pytest looks in a range of its own."""
+    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0) % 8
+    for first in range(12_000 + 1_000 * worker, 13_000 + 1_000 * worker, 16):
         sockets = []
         try:
             for port in range(first, first + count):
