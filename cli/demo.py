@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.runs import start_run
+from cli.place import database_url
 from cli.watch import watch
 from connectors.settings import Environment
 from deployments.local import start
@@ -46,7 +47,7 @@ def run(*, volume: float, seed: int, keep: bool, primary: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     family = start(home, seed=seed, speed=1.0, say=lambda text: console.print(text, highlight=False), with_api=False)
     try:
-        with open_store(home.path) as store:
+        with open_store(home.path, database_url()) as store:
             session = create_session(store, request, Environment.SANDBOX, home, os.environ)
             run_id = start_run(home, environment="sandbox", session_id=session.session_id, attempt=1)
             store.journal.set_flow_run.now(session.session_id, run_id)

@@ -7,20 +7,26 @@ import shlex
 import signal
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import typer
 
+from cli.place import database_url
+from core.errors import HedgeError
 from deployments.local import start
 from deployments.processes import Family, stop_recorded
+from deployments.supervisor import Supervisor
 from store import CommandKind, SessionStatus, Store, open_store
-from store.home import Home
+from store.home import Home, appending_file
 
 WIND_DOWN_S = 60.0
+LOOK_S = 0.5
 
 
 def run(*, seed: int, speed: float) -> int:
-    """Start everything and wait; a child that dies by itself ends it all with exit code 1."""
+    """Start everything and wait; a child that dies is started again, one past help ends it all with exit code 1."""
     home = Home.from_env(os.environ)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -38,15 +44,14 @@ def run(*, seed: int, speed: float) -> int:
         typer.echo("  prefect deployment run 'hedging-session/sandbox'")
         typer.echo("")
         typer.echo("Ctrl-C stops everything.")
-        while not stopping.wait(0.5):
-            dead = family.dead()
-            if dead is not None:
-                typer.echo(
-                    f"hedge: {dead.name} ended by itself (code {dead.process.returncode}); see {dead.log}", err=True
-                )
+        supervisor = Supervisor(family, _teller(home))
+        while not stopping.wait(LOOK_S):
+            lost = supervisor.look()
+            if lost is not None:
+                typer.echo(f"hedge: without {lost.name} everything is stopped", err=True)
                 code = 1
                 break
-        wind_down(home)
+        code = wind_down(home) or code
     finally:
         family.stop()
     typer.echo("stopped")
@@ -60,10 +65,33 @@ def stop() -> int:
     return 0
 
 
-def wind_down(home: Home, timeout_s: float = WIND_DOWN_S) -> None:
-    """Ask every running session to stop and wait for them to be flat and settled, at most `timeout_s`."""
+def _teller(home: Home) -> Callable[[str], None]:
+    """Tell the console, and logs/up.log with the time: who looks later has no console."""
+
+    def tell(text: str) -> None:
+        typer.echo(f"hedge: {text}", err=True)
+        with suppress(OSError), appending_file(home.logs / "up.log") as log:
+            log.write(f"{_now():%Y-%m-%d %H:%M:%S} {text}\n".encode())
+
+    return tell
+
+
+def wind_down(home: Home, timeout_s: float = WIND_DOWN_S) -> int:
+    """Ask every running session to stop and wait for them to be flat and settled, at most `timeout_s`.
+
+    Returns 1 when the store could not be asked, which must not keep what runs from being stopped.
+    """
+    try:
+        _wind_down(home, timeout_s)
+    except HedgeError as error:
+        typer.echo(f"hedge: the sessions could not be wound down ({error.code}: {error})", err=True)
+        return 1
+    return 0
+
+
+def _wind_down(home: Home, timeout_s: float) -> None:
     live = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
-    with open_store(home.path) as store:
+    with open_store(home.path, database_url()) as store:
         running = [s for s in store.reads.sessions(statuses=live) if _is_driven(store, s.session_id)]
         for session in running:
             store.journal.add_command.now(

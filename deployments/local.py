@@ -70,7 +70,7 @@ def start(
             "twins",
             [sys.executable, "-m", "sandbox.server", "--seed", str(seed), "--port-base", str(home.port_base),
              "--speed", str(speed)],
-            environ,
+            environ, can_return=False,  # its accounts and positions die with it
         )  # fmt: skip
         server = family.start(
             "prefect",
@@ -78,7 +78,9 @@ def start(
              str(home.prefect_port), "--log-level", "WARNING"],
             environ,
         )  # fmt: skip
-        service = family.start("service", [sys.executable, "-m", "deployments.service"], environ, with_secrets=True)
+        service = family.start(
+            "service", [sys.executable, "-m", "deployments.service"], environ, with_secrets=True, keeps_offspring=True
+        )
         family.wait_for(twins, home.sandbox_url + "/", 20)
         open_sandbox_accounts(home)
         say(f"venue twins   {home.sandbox_url}")

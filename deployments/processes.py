@@ -16,18 +16,36 @@ from pathlib import Path
 import httpx
 
 from core.errors import ConfigurationError
-from store.home import PRIVATE_UMASK, Home, private_file
+from deployments.groups import end_group, is_ours, members, signal_group
+from store.home import PRIVATE_UMASK, Home, appending_file, private_file
 
 OWN_PREFIX = "HEDGE_"
+LEFT_BEHIND_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a child is started, and so how it is started again.
+
+    keeps_offspring: what it started goes on when it dies, as sessions do without their service; else it ends too.
+    can_return: False for one whose state dies with it, so that a new one in its place would be a lie.
+    """
+
+    command: tuple[str, ...]
+    environ: Mapping[str, str]
+    with_secrets: bool = False
+    keeps_offspring: bool = False
+    can_return: bool = True
 
 
 @dataclass(slots=True)
 class Child:
-    """One running child process and the file its output goes to."""
+    """One child process and the file its output goes to."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    launch: Launch
 
     def tail(self, lines: int = 5) -> str:
         """The last lines of its output, for an error message."""
@@ -44,26 +62,36 @@ class Family:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep  # noqa: TID251
     children: list[Child] = field(default_factory=list)
+    orphans: list[int] = field(default_factory=list)
 
     def start(
-        self, name: str, command: Sequence[str], environ: Mapping[str, str], *, with_secrets: bool = False
-    ) -> Child:
-        """Start a child in a process group of its own, its output in the log folder.
+        self, name: str, command: Sequence[str], environ: Mapping[str, str], *,
+        with_secrets: bool = False, keeps_offspring: bool = False, can_return: bool = True,
+    ) -> Child:  # fmt: skip
+        """Start a child in a process group of its own, its output in the log folder; see `Launch`.
 
         What it writes only the owner can read, whatever our umask. Keys, passphrase and the database's URL, that is
         our own HEDGE_ variables, reach it only with_secrets.
         """
         log = self.home.logs / f"{name}.log"
-        ours = {key: text for key, text in os.environ.items() if with_secrets or not key.startswith(OWN_PREFIX)}
-        with private_file(log) as output:
-            process = subprocess.Popen(  # noqa: S603
-                command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env={**ours, **environ}, start_new_session=True, umask=PRIVATE_UMASK,
-            )  # fmt: skip
-        child = Child(name, process, log)
+        launch = Launch(tuple(command), environ, with_secrets, keeps_offspring, can_return)
+        child = Child(name, _spawn(launch, log, is_new=True), log, launch)
         self.children.append(child)
         self.remember()
         return child
+
+    def restart(self, child: Child) -> None:
+        """Start a child that has ended once more, in its old place; its log goes on. Raises OSError.
+
+        What it started and left behind is ended first, or remembered so that `stop` reaches it.
+        """
+        left = child.process.pid
+        if not child.launch.keeps_offspring:
+            end_group(left, LEFT_BEHIND_S)
+        elif members(left):
+            self.orphans.append(left)
+        child.process = _spawn(child.launch, child.log, is_new=False)
+        self.remember()
 
     def wait_for(self, child: Child, url: str, timeout_s: float) -> None:
         """Wait until a URL answers 200; raise ConfigurationError with the child's last words when it does not."""
@@ -83,26 +111,35 @@ class Family:
 
     def remember(self) -> None:
         """Write down who runs, so that `hedge down` can stop it even after this process was killed."""
-        record = {"parent": os.getpid(), "children": {c.name: c.process.pid for c in self.children}}
+        children = {c.name: c.process.pid for c in self.children}
+        record = {"parent": os.getpid(), "children": children, "orphans": self.orphans}
         with private_file(self.home.running) as file:
             file.write(json.dumps(record).encode())
 
-    def dead(self) -> Child | None:
-        """Return the first child that has ended by itself."""
-        return next((c for c in self.children if c.process.poll() is not None), None)
-
     def stop(self, grace_s: float = 35.0) -> None:
         """Stop all children, last started first: SIGTERM to the group, then SIGKILL after the grace period."""
+        for pgid in self.orphans:  # sessions of a service that is dead: they wind down while their venues still are
+            end_group(pgid, grace_s)
         for child in reversed(self.children):
-            _signal_group(child.process.pid, signal.SIGTERM)
+            signal_group(child.process.pid, signal.SIGTERM)
             try:
                 child.process.wait(grace_s)
             except subprocess.TimeoutExpired:
-                _signal_group(child.process.pid, signal.SIGKILL)
+                signal_group(child.process.pid, signal.SIGKILL)
                 child.process.wait(5)
-            _signal_group(child.process.pid, signal.SIGKILL)
+            signal_group(child.process.pid, signal.SIGKILL)
         self.children.clear()
+        self.orphans.clear()
         self.home.running.unlink(missing_ok=True)
+
+
+def _spawn(launch: Launch, log: Path, *, is_new: bool) -> subprocess.Popen[bytes]:
+    ours = {key: text for key, text in os.environ.items() if launch.with_secrets or not key.startswith(OWN_PREFIX)}
+    with private_file(log) if is_new else appending_file(log) as output:
+        return subprocess.Popen(  # noqa: S603
+            launch.command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env={**ours, **launch.environ}, start_new_session=True, umask=PRIVATE_UMASK,
+        )  # fmt: skip
 
 
 def stop_recorded(home: Home, monotonic: Callable[[], float] = time.monotonic) -> list[str]:
@@ -113,15 +150,19 @@ def stop_recorded(home: Home, monotonic: Callable[[], float] = time.monotonic) -
         return []
     stopped = []
     parent = int(record["parent"])
-    if _is_ours(parent):
+    if is_ours(parent):
         os.kill(parent, signal.SIGTERM)
         stopped.append("hedge up")
         _wait_gone(parent, 60, monotonic)
+    for pgid in record.get("orphans", []):
+        if members(int(pgid)):
+            end_group(int(pgid), 35)
+            stopped.append("orphaned sessions")
     for name, pid in reversed(list(record["children"].items())):
-        if _is_ours(int(pid)):
-            _signal_group(int(pid), signal.SIGTERM)
+        if is_ours(int(pid)):
+            signal_group(int(pid), signal.SIGTERM)
             if not _wait_gone(int(pid), 35, monotonic):
-                _signal_group(int(pid), signal.SIGKILL)
+                signal_group(int(pid), signal.SIGKILL)
             stopped.append(name)
     home.running.unlink(missing_ok=True)
     return stopped
@@ -137,7 +178,8 @@ def require_alone(home: Home) -> None:
     except (FileNotFoundError, ValueError):
         return
     pids = [int(pid) for pid in (record["parent"], *record["children"].values())]
-    alive = [pid for pid in pids if pid != os.getpid() and _is_ours(pid)]
+    left = [pid for pgid in record.get("orphans", []) for pid in members(int(pgid))]
+    alive = [pid for pid in pids if pid != os.getpid() and is_ours(pid)] + left
     if alive:
         raise ConfigurationError(
             f"the data folder {home.path} is in use by process {alive[0]}; `hedge down` stops it, or choose another "
@@ -166,25 +208,10 @@ def require_free_ports(home: Home, *, with_api: bool = False) -> None:
                 ) from None  # fmt: skip
 
 
-def _signal_group(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
-
-
-def _is_ours(pid: int) -> bool:
-    """A recorded pid may have been given to a stranger since; only a process that mentions us is touched."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-    ours = (b"hedge", b"sandbox.server", b"deployments.service", b"deployments.watchdog", b"api.server", b"prefect")
-    return any(word in words for word in ours)
-
-
 def _wait_gone(pid: int, timeout_s: float, monotonic: Callable[[], float]) -> bool:
     deadline = monotonic() + timeout_s
     while monotonic() < deadline:
-        if not _is_ours(pid):
+        if not is_ours(pid):
             return True
         time.sleep(0.1)  # noqa: TID251
     return False

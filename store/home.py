@@ -117,7 +117,16 @@ class Home:
 
 def private_file(path: Path) -> BinaryIO:
     """Open a file for writing, from its start, that only its owner can read, whatever the umask; raises OSError."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return _private(path, os.O_TRUNC)
+
+
+def appending_file(path: Path) -> BinaryIO:
+    """Open a file for writing at its end that only its owner can read, whatever the umask; raises OSError."""
+    return _private(path, os.O_APPEND)
+
+
+def _private(path: Path, how: int) -> BinaryIO:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
     try:
         os.fchmod(handle, 0o600)  # a file that was there keeps its mode otherwise
         return os.fdopen(handle, "wb")
