@@ -13,7 +13,7 @@ from core.account import Margin
 from core.errors import PrecisionRefused
 from core.exposure import Exposure
 from core.instrument import Venue
-from core.limits import RiskLimits, Severity
+from core.limits import NAKED_DAY_REMEDY, RiskLimits, Severity
 from core.market import Book, Mark
 from core.market_data import SystemStatus
 from core.numbers import ZERO, canonical
@@ -78,6 +78,7 @@ class RefusalCode(StrEnum):
     MARGIN_UNKNOWN = "margin_unknown"
     STOP_LOSS = "stop_loss"
     NAKED_BUDGET = "naked_budget"
+    NAKED_DAY_BUDGET = "naked_day_budget"
     SELF_CROSS = "self_cross"
 
 
@@ -89,6 +90,7 @@ _CRITICAL = frozenset(
         RefusalCode.ACCOUNT_INACTIVE,
         RefusalCode.STOP_LOSS,
         RefusalCode.NAKED_BUDGET,
+        RefusalCode.NAKED_DAY_BUDGET,
     }
 )
 
@@ -128,8 +130,9 @@ class GateFacts:
     """Everything a gate decision rests on.
 
     session_pnl and capital in quote units (pnl after fees and funding, loss negative). naked_usd_seconds: what the
-    session has spent so far. own_orders: the whole installation's, for the self-cross firewall. halted:
-    a critical breach waits for a person. clock_safe: both venues' clocks were measured lately and are near ours.
+    session has spent so far; naked_today: what all sessions have since midnight UTC. own_orders: the whole
+    installation's, for the self-cross firewall. halted: a critical breach waits for a person. clock_safe: both venues'
+    clocks were measured lately and are near ours.
     """
 
     now: datetime
@@ -142,6 +145,7 @@ class GateFacts:
     lease_held: bool = True
     clock_safe: bool = True
     halted: bool = False
+    naked_today: Decimal = ZERO
 
 
 _TOKEN = object()
@@ -370,13 +374,16 @@ def _check_losses(plan: PairPlan, facts: GateFacts, limits: RiskLimits) -> Refus
     if -facts.session_pnl >= loss_max:
         text = f"the session has lost {-facts.session_pnl:.2f}, its stop loss is {loss_max:.2f}"
         return _refuse(RefusalCode.STOP_LOSS, text, limit=loss_max, requested=-facts.session_pnl)
-    if facts.naked_usd_seconds >= limits.naked_usd_seconds_max:
-        text = (
-            f"legs stood alone for {facts.naked_usd_seconds:.0f} quote units x seconds, "
-            f"the budget is {limits.naked_usd_seconds_max:.0f}"
-        )
-        limit, spent = limits.naked_usd_seconds_max, facts.naked_usd_seconds
+    spent, limit = facts.naked_usd_seconds, limits.naked_usd_seconds_max
+    if spent >= limit:
+        text = f"legs stood alone for {spent:.0f} quote units x seconds, the budget is {limit:.0f}"
         return _refuse(RefusalCode.NAKED_BUDGET, text, limit=limit, requested=spent)
+    spent, limit, remedy = facts.naked_today, limits.naked_day_max, NAKED_DAY_REMEDY
+    if spent >= limit:
+        text = (
+            f"today legs of all sessions stood alone for {spent:.0f} quote units x seconds, the day allows {limit:.0f}"
+        )
+        return _refuse(RefusalCode.NAKED_DAY_BUDGET, f"{text}; {remedy}", limit=limit, requested=spent, remedy=remedy)
     return None
 
 

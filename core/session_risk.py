@@ -10,7 +10,7 @@ from enum import StrEnum
 from core.account import AccountRef, Margin
 from core.exposure import Exposure, net_delta
 from core.instrument import Market, Venue
-from core.limits import RiskLimits, Severity
+from core.limits import NAKED_DAY_REMEDY, RiskLimits, Severity
 from core.numbers import ZERO, canonical
 from core.strategy import SessionGoal, Strategy
 
@@ -90,9 +90,9 @@ class AccountRiskFacts:
 class SessionRiskFacts:
     """A session at a beat, money in quote units.
 
-    between_pairs: no order is in flight, so net delta should be zero. naked_usd_seconds: spent so far.
-    own_matches: fills found whose counter-order was ours. venue_notices: forced deleveraging, cancelled trades and the
-    like, as texts.
+    between_pairs: no order is in flight, so net delta should be zero. naked_usd_seconds: spent so far;
+    naked_today: by all sessions of the installation since midnight UTC. own_matches: fills found whose counter-order
+    was ours. venue_notices: forced deleveraging, cancelled trades and the like, as texts.
     """
 
     accounts: tuple[AccountRiskFacts, ...]
@@ -102,6 +102,7 @@ class SessionRiskFacts:
     between_pairs: bool
     own_matches: int = 0
     venue_notices: tuple[str, ...] = ()
+    naked_today: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,10 @@ def _naked(facts: SessionRiskFacts, limits: RiskLimits) -> Iterator[RiskBreach]:
     severity = _graded(spent, budget * Decimal("0.8"), budget)
     if severity is not None:
         yield _breach("naked_budget", severity, spent=spent, limit=budget)
+    severity = _graded(facts.naked_today, limits.naked_day_max * Decimal("0.8"), limits.naked_day_max)
+    if severity is not None:
+        spent, budget = facts.naked_today, limits.naked_day_max
+        yield _breach("naked_day_budget", severity, spent=spent, limit=budget, remedy=NAKED_DAY_REMEDY)
 
 
 def _notices(facts: SessionRiskFacts) -> Iterator[RiskBreach]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, timedelta
 
 from core.errors import SessionHalted
 from core.ledger import Statement, total
@@ -48,8 +47,7 @@ def figures(statement: Statement) -> dict[str, str]:
 
 def books_summary(desk: Desk, statements: Sequence[Statement]) -> dict[str, str]:
     """Return what the summary tells of the books (nothing where none were opened) and of the installation's day."""
-    day = desk.now().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    naked = desk.store.reads.ledger.naked_usd_seconds(day, day + timedelta(days=1))
+    naked = desk.store.reads.ledger.naked_on_day_of(desk.now())
     told = {"nakedUsdSecondsToday": f"{naked:.2f}"}
     if not statements:
         return told

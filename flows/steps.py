@@ -30,7 +30,7 @@ class Steps:
     """What the story calls, in the order in which an operator thinks of it; each works on the current desk."""
 
     check_funds: Callable[[], Awaitable[dict[str, str]]]
-    check_risk: Callable[[PairPlan, Decimal], Awaitable[RiskDecision]]
+    check_risk: Callable[[PairPlan, Decimal, Decimal], Awaitable[RiskDecision]]
     place_pair: Callable[[Approved, Mapping[str, object]], Awaitable[PairEnd]]
     reconcile_fills: Callable[[PairEnd], Awaitable[Reconciled]]
     settle: Callable[[datetime], Awaitable[Settlement]]

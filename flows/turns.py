@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from core.numbers import canonical
+from core.numbers import ZERO, canonical
 from core.pair import Done, Halt, PairStatus
 from core.plan import Nothing, PairPlan, plan_pair
 from core.risk import Approved, Refused, RiskDecision, Severity
@@ -38,7 +38,7 @@ def plan_next(desk: Desk, course: Course) -> PairPlan | Nothing:
 
 async def turn(desk: Desk, course: Course, heart: Heart, steps: Steps, plan: PairPlan) -> bool:
     """Take one plan through gate, venues and reconciliation; False when nothing came of it and a moment must pass."""
-    decision: RiskDecision = await steps.check_risk(plan, course.naked_usd_seconds)
+    decision: RiskDecision = await steps.check_risk(plan, course.naked_spent, course.naked_today)
     if isinstance(decision, Refused):
         await _refused(desk, course, heart, decision)
         return False
@@ -53,12 +53,14 @@ async def turn(desk: Desk, course: Course, heart: Heart, steps: Steps, plan: Pai
 
 async def account_for(desk: Desk, course: Course, heart: Heart, end: PairEnd, reconciled: Reconciled) -> None:
     """Take a reconciled pair into the session's positions and sums, and say so."""
+    result, plan = reconciled.result, end.state.plan
+    course.naked_open = result.naked_usd_seconds if isinstance(end.action, Halt) else ZERO
     if isinstance(end.action, Halt):
         await _halt(desk, course, heart, end.action)
         return
-    result, plan = reconciled.result, end.state.plan
     desk.put_down()
     course.naked_usd_seconds += result.naked_usd_seconds
+    course.naked_today += result.naked_usd_seconds
     course.max_net_exposure_usd = max(course.max_net_exposure_usd, result.max_net_exposure_usd)
     course.unwinding = plan.closing
     if reconciled.status is PairStatus.FILLED:

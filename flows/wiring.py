@@ -20,6 +20,7 @@ from core.errors import AccountNotActive, ConfigurationError, HedgeError, Invali
 from core.risk import RiskLimits
 from core.strategy import check_accounts, check_against_markets, validate, validate_goal
 from flows.accounts import Account, accounts_for, choose
+from flows.day_limit import naked_day_max
 from flows.guard_keys import guard_accounts_for
 from store import NewSession, Session, SessionStatus, Store, open_store
 from store.budgets import StoreLender
@@ -170,7 +171,7 @@ def _desk(
         environment=Environment(session.environment),
         strategy=strategy,
         goal=request.to_goal(),
-        limits=RiskLimits.of(strategy),
+        limits=RiskLimits.of(strategy, naked_day_max=naked_day_max(os.environ)),
         accounts={name: a.ref for name, a in accounts.items()},
         clients=clients,
         store=store,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import Engine, RowMapping, select
@@ -49,9 +49,15 @@ class LedgerReads:
 
     def naked_usd_seconds(self, since: datetime, until: datetime) -> Decimal:
         """Sum what legs of the whole installation stood alone, for pairs planned in [since, until), quote x seconds."""
-        planned = (PAIRS.c.created_at >= since, PAIRS.c.created_at < until)
+        planned = (PAIRS.c.created_at >= since, PAIRS.c.created_at < until, PAIRS.c.naked_usd_seconds != ZERO)
         # In Python, because SQLite would add text as floats.
-        return sum((row["naked_usd_seconds"] for row in self._rows(select(PAIRS).where(*planned))), ZERO)
+        found = self._rows(select(PAIRS.c.naked_usd_seconds).where(*planned))
+        return sum((row["naked_usd_seconds"] for row in found), ZERO)
+
+    def naked_on_day_of(self, at: datetime) -> Decimal:
+        """Sum what legs of all sessions stood alone on the UTC day of a time, quote x seconds; open pairs included."""
+        day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return self.naked_usd_seconds(day, day + timedelta(days=1))
 
     def _rows(self, statement: object) -> list[RowMapping]:
         try:

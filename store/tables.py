@@ -93,6 +93,7 @@ class PairRow(Row, table=True):
     __tablename__ = "pairs"
     __table_args__ = (
         UniqueConstraint("session_id", "sequence"),
+        Index(None, "created_at"),
         CheckConstraint("buy_venue <> sell_venue", name="legs_on_two_venues"),
     )
     pair_id: str = Field(primary_key=True)

@@ -58,6 +58,7 @@ class Heart:
         if self._due("funding", FUNDING_EVERY_S):
             await self._read_funding()
         await self._look_around()
+        course.naked_today = desk.store.reads.ledger.naked_on_day_of(desk.now())
         await self._judge()
         self._watch_goal()
         desk.rematch()
@@ -232,7 +233,8 @@ class Heart:
                 ),
                 session_pnl=pnl,
                 capital=desk.capital,
-                naked_usd_seconds=course.naked_usd_seconds,
+                naked_usd_seconds=course.naked_spent,
+                naked_today=course.naked_today,
                 between_pairs=course.halted is None,
             ),
             desk.limits,

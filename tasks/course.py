@@ -18,13 +18,16 @@ class Course:
     closing: why it winds down to flat, None while it may open. urgent: it closes at once, leg by leg where the gate
     refuses for long. paused: why it opens nothing now. halted: exposure is
     open that could not be removed. volume in quote units, naked_usd_seconds in quote units x seconds; sequence is the
-    last pair's. series: the net result over time.
+    last pair's. series: the net result over time. naked_open: the same of a pair that has no end yet; naked_today: of
+    all sessions of the installation since midnight UTC, as of the last beat or pair.
     """
 
     started_at: datetime
     sequence: int = 0
     volume: Decimal = ZERO
     naked_usd_seconds: Decimal = ZERO
+    naked_open: Decimal = ZERO
+    naked_today: Decimal = ZERO
     max_net_exposure_usd: Decimal = ZERO
     slippage_paid: Decimal = ZERO
     pairs_filled: int = 0
@@ -44,6 +47,11 @@ class Course:
         """Wind down: only closing pairs from now on. The first reason holds."""
         self.closing = self.closing or reason
         self.paused = None
+
+    @property
+    def naked_spent(self) -> Decimal:
+        """What the session has spent so far, the pair without an end included, quote units x seconds."""
+        return self.naked_usd_seconds + self.naked_open
 
     def news(self, code: str | None) -> bool:
         """Tell whether a refusal's code is another than the last one: the same reason is said once, not every beat."""

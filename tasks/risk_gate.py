@@ -20,18 +20,21 @@ from tasks.venue_facts import clocks_are_safe
 
 
 @task(name="risk-gate", **STEP)
-async def check_risk(plan: PairPlan, naked_usd_seconds: Decimal) -> RiskDecision:
-    """Approve a plan on fresh facts, or refuse it with a code. naked_usd_seconds: what the session spent so far."""
+async def check_risk(plan: PairPlan, naked_usd_seconds: Decimal, naked_today: Decimal) -> RiskDecision:
+    """Approve a plan on fresh facts, or refuse it with a code.
+
+    naked_usd_seconds: what the session spent so far; naked_today: what all sessions did since midnight UTC.
+    """
     desk = current()
     try:
-        facts = gather_facts(desk, plan, naked_usd_seconds)
+        facts = gather_facts(desk, plan, naked_usd_seconds, naked_today)
     except MarketDataUnavailable as error:
         # A third account's open position cannot be valued, so the session's loss is not known now.
         return Refused(RefusalCode.MARK_MISSING, str(error), {}, Severity.WARNING)
     return gate(plan, facts, desk.limits)
 
 
-def gather_facts(desk: Desk, plan: PairPlan, naked_usd_seconds: Decimal) -> GateFacts:
+def gather_facts(desk: Desk, plan: PairPlan, naked_usd_seconds: Decimal, naked_today: Decimal) -> GateFacts:
     """Collect what the gate looks at: books, marks, margins, exposure, own orders of the whole installation, clocks,
     venues' states, breaches that wait."""
     own: list[OwnOrder] = []
@@ -46,6 +49,7 @@ def gather_facts(desk: Desk, plan: PairPlan, naked_usd_seconds: Decimal) -> Gate
         session_pnl=tally(desk).net,
         capital=desk.capital,
         naked_usd_seconds=naked_usd_seconds,
+        naked_today=naked_today,
         own_orders=tuple(own),
         lease_held=not desk.lease.is_lost and desk.now() < desk.lease.expires_at,
         clock_safe=clocks_are_safe(desk, tuple(leg.account.account_id for leg in plan.legs)),

@@ -40,6 +40,11 @@ select cast(created_at at time zone 'UTC' as date) as "day", session_id, count(*
 from sealed.pairs
 group by 1, 2;
 
+create view naked_days as
+select "day", count(*) as sessions, sum(pairs) as pairs, sum(naked_usd_seconds) as naked_usd_seconds
+from naked_by_day
+group by 1;
+
 create view ledger as
 select session_id, venue, account_id, kind, reference, name, asset, quantity, "at", posting_id
 from sealed.ledger;

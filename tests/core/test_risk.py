@@ -139,6 +139,7 @@ CROWDED = Exposure(account("a", A), "ETH/USD", D("0.2"), pending_buy=D("0.15"))
         (RefusalCode.MARGIN_SHORT, gate_facts(buy={"margin": margin("a", A, "14.00")})),
         (RefusalCode.STOP_LOSS, replace(gate_facts(), session_pnl=D(-100))),
         (RefusalCode.NAKED_BUDGET, replace(gate_facts(), naked_usd_seconds=D(500_000))),
+        (RefusalCode.NAKED_DAY_BUDGET, replace(gate_facts(), naked_today=D(5_000_000))),
         (RefusalCode.SELF_CROSS, replace(gate_facts(), own_orders=(own_order(Side.SELL, "2510"),))),
     ],
 )
@@ -188,7 +189,9 @@ LONG = {"exposure": Exposure(account("b", B), "ETH/USD", D("0.1")), "margin": No
 def test_closing_is_never_refused_for_losses_or_margin() -> None:
     facts = gate_facts(buy=SHORT, sell=LONG)
 
-    assert verdict(replace(facts, session_pnl=D(-999), naked_usd_seconds=D(10**9)), CLOSING) is None
+    assert (
+        verdict(replace(facts, session_pnl=D(-999), naked_usd_seconds=D(10**9), naked_today=D(10**9)), CLOSING) is None
+    )
 
 
 def test_closing_is_allowed_while_a_breach_waits_for_a_person() -> None:

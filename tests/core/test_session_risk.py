@@ -84,6 +84,8 @@ WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
         (session(at_beat()), "net_exposure", CRITICAL),
         (session(naked_usd_seconds=D(400_000)), "naked_budget", WARNING),
         (session(naked_usd_seconds=D(500_000)), "naked_budget", CRITICAL),
+        (session(naked_today=D(4_000_000)), "naked_day_budget", WARNING),
+        (session(naked_today=D(5_000_000)), "naked_day_budget", CRITICAL),
         (session(own_matches=1), "self_trade", CRITICAL),
         (session(venue_notices=("position reduced by the venue",)), "venue_notice", CRITICAL),
         (session(at_beat(margin=None), OTHER), "margin_unknown", WARNING),

@@ -34,7 +34,7 @@ async def begun(world: World) -> tuple[Desk, Heart, Course]:
 
 
 async def decision(world: World) -> RiskDecision:
-    return await check_risk.fn(world.plan(), D(0))
+    return await check_risk.fn(world.plan(), D(0), D(0))
 
 
 async def refusal(world: World) -> RefusalCode | None:
