@@ -47,7 +47,7 @@ def reductions(holdings: Sequence[Holding]) -> dict[str, Decimal]:
     net = sum((h.session for h in holdings), ZERO)
     left, found = abs(net), dict[str, Decimal]()
     for holding in holdings:
-        part = _reducible(holding)
+        part = reducible(holding)
         if blind:
             part = min(part, left) if holding.session * net > 0 else ZERO
             left -= part
@@ -108,8 +108,8 @@ def reduction_leg(account_id: str) -> str:
     return f"reduce/{account_id}"
 
 
-def _reducible(holding: Holding) -> Decimal:
-    """The part of the session's position that is there at the venue, base units (>= 0)."""
+def reducible(holding: Holding) -> Decimal:
+    """Return the part of the session's position that is there at the venue, base units (>= 0)."""
     if holding.venue is None or holding.session * holding.venue <= 0:
         return ZERO
     return min(abs(holding.session), abs(holding.venue))
