@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 WORKERS ?= 2
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
-.PHONY: help demo test test-slow contract-quirks soak simulate crash-matrix lint types check docs lock up down clean
+.PHONY: help demo test test-slow contract-quirks bench bench-leg-risk soak simulate crash-matrix lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -43,6 +43,9 @@ types: .venv/.dev         ## mypy alone
 
 bench: .venv/.dev         ## orders signed, books read, API answers and live updates, beside ccxt and Prefect (minutes)
 	$(BIN)/python -m benchmarks.signing && $(BIN)/python -m benchmarks.books && $(BIN)/python -m benchmarks.api && $(BIN)/python -m benchmarks.twins --minutes 10
+
+bench-leg-risk: .venv/.dev ## how long legs stand alone under faults: sessions beside ccxt scripts on the twins (half an hour; ARGS="--pairs 4")
+	$(BIN)/python -m benchmarks.leg_risk $(ARGS)
 
 soak: .venv/.dev          ## an hour of virtual time with every kind of trouble: no execution lost or doubled (ARGS="seed minutes")
 	$(BIN)/python -m benchmarks.soak $(ARGS)

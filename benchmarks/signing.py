@@ -81,7 +81,7 @@ def main() -> int:
     """Measure, verify, print."""
     options = _options()
     slices = [_intents(number, options.orders) for number in range(options.slices)]
-    problem = "left out on request" if options.without_ccxt else _install_ccxt()
+    problem = "left out on request" if options.without_ccxt else install_ccxt()
     rows, unverified = [], 0
     for venue in Venue:
         peer = None if problem else _peer_cost(venue, [part[:SLOW_ORDERS_MAX] for part in slices])
@@ -206,7 +206,7 @@ def _check_backpack(body: dict[str, backpack_auth.SignedValue], headers: object)
     return credentials.api_key == _api_key() and backpack_auth.is_signed_by_key(credentials, text)
 
 
-def _install_ccxt() -> str | None:
+def install_ccxt() -> str | None:
     """Put ccxt into its own environment unless it is there; return what went wrong, None when nothing did."""
     python = CCXT_FOLDER / "bin" / "python"
     probe = [str(python), "-c", f"import ccxt, sys; sys.exit(ccxt.__version__ != '{CCXT_VERSION}')"]

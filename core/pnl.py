@@ -204,14 +204,21 @@ def leg_result(leg: LegPlan, arrival_mid: Decimal, fills: Iterable[Fill]) -> Leg
 def exposure_points(plan: PairPlan, fills: Iterable[Fill]) -> list[tuple[datetime, Decimal]]:
     """Return the pair's net notional (quote, long positive) after each moment with fills, in order of venue time.
 
-    The net is reckoned in base units, so that even legs are exactly zero, and valued at the mean of both arrival mids.
+    It is valued at the mean of both arrival mids.
     """
     accounts = {leg.account.account_id for leg in plan.legs}
-    mid = (plan.buy_mid + plan.sell_mid) / 2
+    return net_points((f for f in fills if f.account_id in accounts), (plan.buy_mid + plan.sell_mid) / 2)
+
+
+def net_points(fills: Iterable[Fill], price: Decimal) -> list[tuple[datetime, Decimal]]:
+    """Return the net notional (quote, long positive) of all fills after each moment with some, in order of venue time.
+
+    The net is reckoned in base units, so that even legs are exactly zero, and valued at one price (quote per base).
+    """
     net, points = ZERO, dict[datetime, Decimal]()
-    for fill in sorted((f for f in fills if f.account_id in accounts), key=lambda f: f.venue_time):
+    for fill in sorted(fills, key=lambda f: f.venue_time):
         net += fill.quantity * fill.side.sign
-        points[fill.venue_time] = net * mid
+        points[fill.venue_time] = net * price
     return list(points.items())
 
 
