@@ -34,9 +34,10 @@ def opener(world: World) -> Callable[[Store, str, Environment], object]:
 
     @asynccontextmanager
     async def desk(store: Store, session_id: str, environment: Environment) -> AsyncIterator[Desk]:
-        lease = store.reads.lease(f"session:{SESSION}")
-        if lease is not None and lease.expires_at > world.clock():
-            await world.clock.sleep((lease.expires_at - world.clock()).total_seconds() + 1)
+        scopes = (f"session:{SESSION}", *(f"account:{name}" for name in world.venues))
+        while held := [at for at in map(store.reads.lease, scopes) if at and at.expires_at > world.clock()]:
+            latest = max(lease.expires_at for lease in held)
+            await world.clock.sleep((latest - world.clock()).total_seconds() + 1)
         opened = world.desk()
         try:
             yield opened
