@@ -162,6 +162,7 @@ def metrics_at(session: Session, event: Event) -> dict[str, object]:
         pairs_filled=int(_decimal(said, "pairsFilled", Decimal(known.pairs_filled))),
         pairs_unwound=int(_decimal(said, "pairsUnwound", Decimal(known.pairs_unwound))),
         max_net_exposure_usd=_decimal(said, "maxNetExposure", known.max_net_exposure_usd),
+        naked_usd_seconds=_decimal(said, "nakedUsdSeconds", known.naked_usd_seconds),
     )
     document = _plain(metrics_of(replace(session, totals=totals), event))
     positions = said.get("positions")

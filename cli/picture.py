@@ -24,7 +24,11 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 @dataclass(slots=True)
 class Picture:
-    """What a watcher has seen so far. net in base units, long positive; peaks: unhedged USD at worst, pair by pair."""
+    """What a watcher has seen so far. net in base units, long positive; peaks: unhedged USD at worst, pair by pair.
+
+    naked_limit and naked_day_max: what legs may stand alone in the session, and in all sessions in a UTC day;
+    naked_today: what they did today. All in USD x seconds; a limit that is None is not shown.
+    """
 
     session: Session
     last_sequence: int = 0
@@ -34,6 +38,9 @@ class Picture:
     decisions: deque[tuple[datetime, str]] = field(default_factory=lambda: deque(maxlen=6))
     breaches: int = 0
     is_on_record: bool = False
+    naked_limit: Decimal | None = None
+    naked_today: Decimal = Decimal(0)
+    naked_day_max: Decimal | None = None
 
     def take(self, event: Event) -> None:
         """Learn from one event."""
@@ -89,6 +96,7 @@ def render(picture: Picture, now: datetime) -> RenderableType:
     peak = f"  {picture.peaks[-1]:,.0f} USD at worst in the last pair" if picture.peaks else ""
     table.add_row("net delta", Text(f"{picture.net:+.4f} {base}", style="red" if picture.net else "green"))
     table.add_row("unhedged", Text(sparkline(list(picture.peaks)), style="magenta") + Text(peak, style="dim"))
+    table.add_row("legs alone", _alone(picture))
     for name, quantity in picture.positions.items():
         table.add_row(name, _position(quantity, _limit(session), base))
     table.add_row("pairs", f"{totals.pairs_filled} filled, {totals.pairs_unwound} unwound")
@@ -137,6 +145,19 @@ def _progress(session: Session, now: datetime) -> Text:
     if 0.02 < share < 1 and session.ended_at is None:
         left = f"  about {_clock(elapsed / share - elapsed)} left"
     return Text.assemble((bar(share), "green"), (f" {min(share, 1.0):>4.0%}  ", "bold"), figures, (left, "dim"))
+
+
+def _alone(picture: Picture) -> Text:
+    """What legs stood alone, and how much of the session's and the day's budget that is."""
+    spent, limit = picture.session.totals.naked_usd_seconds, picture.naked_limit
+    text = Text(f"{spent:,.0f} USD·s" + ("" if limit is None else f" of {limit:,.0f}"))
+    if limit is not None and spent >= limit * Decimal("0.8"):
+        text.stylize("bold red")
+    if picture.naked_day_max is not None:
+        day = f"  all sessions today {picture.naked_today:,.0f} of {picture.naked_day_max:,.0f}"
+        over = picture.naked_today >= picture.naked_day_max * Decimal("0.8")
+        text.append(day, style="bold red" if over else "dim")
+    return text
 
 
 def _position(quantity: Decimal, limit: Decimal | None, base: str) -> Text:

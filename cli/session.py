@@ -96,11 +96,14 @@ def list_(
 
 @app.command()
 def show(session_id: str, as_json: AsJson = False) -> None:
-    """Show one session."""
+    """Show one session: what it did, how long its legs stood alone, and what its books do not explain."""
+    from cli.standing import standing
+
     with opened() as store:
         session = store.reads.session(session_id)
         open_breaches = sum(breach.is_open for breach in store.reads.breaches(session_id))
-    document = _full(session) | {"openBreaches": open_breaches}
+        money = standing(store, session)
+    document = _full(session) | money | {"openBreaches": open_breaches}
     emit(document) if as_json else typer.echo(facts(_shown(document)))
 
 
@@ -267,6 +270,10 @@ def _shown(document: dict[str, Any]) -> dict[str, object]:
         "market": f"{document['symbol']} in {document['environment']}", "accounts": ", ".join(document["accounts"]),
         "volume": f"{document['volume']}{target} USD in {document['pairsFilled']} pairs",
         "PnL": f"{document['pnl']} USD, of which fees {document['fees']}", "created": document["createdAt"],
+        "legs alone": f"{document['nakedUsdSeconds']} of {document['nakedLimit'] or 'unknown'} USD·s",
+        "today, all sessions": f"{document['nakedToday']} of {document['nakedDayLimit']} USD·s since midnight UTC",
+        "unexplained": "not closed yet" if document["residual"] is None else f"{document['residual']} USD of "
+        f"{document['equityChange']} USD change of equity",
         "open breaches": document["openBreaches"], "flow run": document["flowRunId"] or "none",
     }  # fmt: skip
 

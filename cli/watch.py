@@ -13,6 +13,8 @@ from rich.live import Live
 
 from cli.picture import Picture, line, render
 from cli.place import now
+from cli.standing import day_limit
+from flows.day_limit import naked_limit
 from store import Event, Session, SessionStatus, Store
 from store.api_records import Start, StartState
 
@@ -26,7 +28,7 @@ _ABANDONED = "its run has ended without an end; run the session again to go on w
 
 def watch(store: Store, session_id: str, console: Console, *, timeout_s: float) -> Session:
     """Follow a session until it has ended, is halted, or the time is up; return it as it then stands."""
-    picture = Picture(store.reads.session(session_id))
+    picture = _blank(store, session_id)
     show = _live if console.is_terminal else _lines
     show(store, picture, console, timeout_s)
     return picture.session
@@ -34,7 +36,7 @@ def watch(store: Store, session_id: str, console: Console, *, timeout_s: float) 
 
 def follow_as_json(store: Store, session_id: str, *, timeout_s: float) -> Session:
     """Print each event as one line of JSON as it comes; end as `watch` does."""
-    picture = Picture(store.reads.session(session_id))
+    picture = _blank(store, session_id)
     for events in updates(store, picture, timeout_s):
         for event in events:
             document = {
@@ -43,6 +45,12 @@ def follow_as_json(store: Store, session_id: str, *, timeout_s: float) -> Sessio
             }  # fmt: skip
             typer.echo(json.dumps(document, default=str, ensure_ascii=False))
     return picture.session
+
+
+def _blank(store: Store, session_id: str) -> Picture:
+    """A picture of a session before its first event, with the limits that its lone legs are set against."""
+    session = store.reads.session(session_id)
+    return Picture(session, naked_limit=naked_limit(session.strategy, session.accounts), naked_day_max=day_limit())
 
 
 def _live(store: Store, picture: Picture, console: Console, timeout_s: float) -> None:
@@ -73,6 +81,7 @@ def updates(
     while True:
         session_id = picture.session.session_id
         picture.session = store.reads.session(session_id)
+        picture.naked_today = store.reads.ledger.naked_on_day_of(now())
         events = store.reads.events_since(session_id, picture.last_sequence)
         for event in events:
             picture.take(event)

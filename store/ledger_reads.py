@@ -56,8 +56,14 @@ class LedgerReads:
 
     def naked_on_day_of(self, at: datetime) -> Decimal:
         """Sum what legs of all sessions stood alone on the UTC day of a time, quote x seconds; open pairs included."""
-        day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        return self.naked_usd_seconds(day, day + timedelta(days=1))
+        return self.naked_usd_seconds(*_day_of(at))
+
+    def residuals_on_day_of(self, at: datetime) -> list[tuple[Decimal, Decimal]]:
+        """Return (residual, dust) in quote units of each account whose books were closed on the UTC day of a time."""
+        since, until = _day_of(at)
+        closed = (STATEMENTS.c.closed_at >= since, STATEMENTS.c.closed_at < until)
+        found = self._rows(select(STATEMENTS.c.residual, STATEMENTS.c.dust).where(*closed))
+        return [(row["residual"], row["dust"]) for row in found]
 
     def _rows(self, statement: object) -> list[RowMapping]:
         try:
@@ -65,6 +71,12 @@ class LedgerReads:
                 return list(connection.execute(statement).mappings())  # type: ignore[call-overload]
         except DBAPIError as error:
             raise typed_error(error) from error
+
+
+def _day_of(at: datetime) -> tuple[datetime, datetime]:
+    """The UTC day of a time: its first moment, and the next day's."""
+    day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day, day + timedelta(days=1)
 
 
 def _books_of(row: RowMapping) -> Books:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -83,6 +84,20 @@ class PortfolioRisk(Document):
     var95: Annotated[float | None, Field(alias="var95", serialization_alias="var95")]
 
 
+class NakedBudget(Document):
+    """Naked USD-seconds: unhedged notional times the seconds it stood so, of pairs without an end as well.
+
+    usdSeconds and limit are the session's, day… those of all sessions of the installation on the UTC day `day`. Above a
+    limit nothing opens.
+    """
+
+    usd_seconds: Number
+    limit: Number
+    day: date
+    day_usd_seconds: Number
+    day_limit: Number
+
+
 class RiskStatus(Document):
     """The risk of a session now."""
 
@@ -90,6 +105,7 @@ class RiskStatus(Document):
     overall_risk: Literal["low", "medium", "high"]
     account_risks: list[AccountRisk]
     portfolio_risk: PortfolioRisk
+    naked: NakedBudget
     active_breaches: list[BreachDocument]
 
 

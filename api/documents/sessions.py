@@ -17,7 +17,8 @@ OrderState = Literal["pending", "open", "partial", "filled", "cancelled", "rejec
 class Metrics(Document):
     """How a session does. Money in USD; slippage a fraction of volume; netPosition in base units, signed.
 
-    What cannot be valued now (an open position without a mark) is null.
+    nakedUsdSeconds: unhedged notional times the seconds it stood so, over all pairs that have ended. What cannot be
+    valued now (an open position without a mark) is null.
     """
 
     total_volume: Number
@@ -31,6 +32,7 @@ class Metrics(Document):
     pairs_filled: int
     pairs_unwound: int
     max_net_exposure: Number
+    naked_usd_seconds: Number
     last_updated: Time
 
 
@@ -78,7 +80,10 @@ class Legs(Document):
 
 
 class PairDocument(Document):
-    """One pair. volume in USD counts it once; slippage is a fraction of it, both legs together."""
+    """One pair. volume in USD counts it once; slippage is a fraction of it, both legs together.
+
+    nakedUsdSeconds: its unhedged notional (USD) times the seconds it stood so; so far, while it has no end.
+    """
 
     id: str
     sequence: int
@@ -88,6 +93,7 @@ class PairDocument(Document):
     price: Number | None
     slippage: Number | None
     fees: Number
+    naked_usd_seconds: Number
     created_at: Time
     executed_at: Time | None
     completed_at: Time | None
@@ -114,11 +120,42 @@ class SessionSummary(Document):
     metrics: Metrics
 
 
+class AccountLedger(Document):
+    """One account's books, USD. residual: the part of its change of equity that no booking explains."""
+
+    account_id: str
+    venue: str
+    opening: Number
+    closing: Number
+    explained: Number
+    residual: Number
+    dust: Number
+    is_balanced: bool
+
+
+class LedgerDocument(Document):
+    """A session's books as closed: what the venues say its accounts' equity changed by, and what explains it, USD.
+
+    isBalanced: no account's residual is above the dust that its venue's rounding can make.
+    """
+
+    equity_change: Number
+    explained: Number
+    residual: Number
+    is_balanced: bool
+    closed_at: Time
+    accounts: list[AccountLedger]
+
+
 class SessionDocument(SessionSummary):
-    """A session with its breaches and its newest pairs (at most 100, newest first)."""
+    """A session with its breaches, its newest pairs (at most 100, newest first) and its books.
+
+    ledger is null until the session was settled.
+    """
 
     risk_breaches: list[BreachDocument]
     orders: list[PairDocument]
+    ledger: LedgerDocument | None
 
 
 class SessionAnswer(Answer):

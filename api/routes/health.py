@@ -29,8 +29,11 @@ async def readyz(here: Here) -> JSONResponse:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(here: Here) -> Response:
-    """Counters of this process and sessions by status, for Prometheus."""
-    return Response(await read(here.metrics.text, here.store), media_type=CONTENT_TYPE)
+    """Counters of this process, sessions by status, naked USD-seconds and ledger residuals of today, for Prometheus."""
+    text = await read(
+        here.metrics.text, here.store, now=here.now(), naked_day_max=here.settings.naked_day_max
+    )  # fmt: skip
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 async def _database(here: Here) -> bool:

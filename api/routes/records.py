@@ -15,7 +15,7 @@ from api.answers import answers
 from api.auth import READERS, TRADERS
 from api.bodies import json_body
 from api.context import Here, Services, read
-from api.documents.records import EventsAnswer, FillsPage, RiskAnswer
+from api.documents.records import EventsAnswer, FillsPage, NakedBudget, RiskAnswer
 from api.documents.sessions import Acknowledgement, BreachAnswer, PairsPage, PairState
 from api.errors import NotThere, Unauthorized
 from api.guard import GuardedRoute, answer_failure, needs
@@ -24,12 +24,12 @@ from api.paging import LIMIT_MAX, AccountFilter, Limit, Offset, SessionId
 from api.routes.sessions import accounts_of
 from api.views.pairs import pair_document
 from api.views.records import event_document, fill_document
-from api.views.risk import risk_status
+from api.views.risk import naked_budget, risk_status
 from api.views.sessions import breach_document
 from core.errors import HedgeError
 from core.order import Side
 from core.pair import PairStatus
-from store import BreachAction
+from store import BreachAction, Session
 from store.requests import refusal
 
 router = APIRouter(prefix="/api/v1/hedging", route_class=GuardedRoute, tags=["records"])
@@ -109,7 +109,8 @@ async def risk(here: Here, session_id: SessionId) -> RiskAnswer:
     breaches = await read(reads.breaches, session_id, open_only=True)
     results = await read(_results, here, session_id)
     metrics = await read(reads.last_event, session_id, "metrics")
-    return RiskAnswer(risk_status=risk_status(session, healths, results, breaches, metrics))
+    naked = await read(_naked, here, session)
+    return RiskAnswer(risk_status=risk_status(session, healths, results, breaches, metrics, naked=naked))
 
 
 @router.post(
@@ -169,6 +170,13 @@ async def _report(here: Services, session_id: str) -> Response:
     except FileNotFoundError:
         raise NotThere("this session has no report yet; it is written when the session ends") from None
     return HTMLResponse(page, headers={"Content-Security-Policy": _REPORT_POLICY})
+
+
+def _naked(here: Services, session: Session) -> NakedBudget:
+    """What legs stood alone, of the session and today of all; blocking."""
+    reads, now = here.store.reads, here.now()
+    open_pairs, today = reads.open_pairs(session.session_id), reads.ledger.naked_on_day_of(now)
+    return naked_budget(session, open_pairs, today, day_max=here.settings.naked_day_max, now=now)
 
 
 def _results(here: Services, session_id: str) -> list[Decimal]:

@@ -58,7 +58,7 @@ async def create(request: Request, here: Here) -> SessionAnswer:
     session = await read(
         create_session, here.store, wanted, environment, here.settings.home, os.environ, session_id=_id_for(request)
     )
-    return SessionAnswer(session=session_document(session, None, [], []))
+    return SessionAnswer(session=session_document(session, None, [], [], {}))
 
 
 @router.post(
@@ -107,7 +107,8 @@ async def get_session(here: Here, session_id: SessionId) -> SessionAnswer:
     pairs = await read(reads.pairs, session_id, limit=_NEWEST_PAIRS, newest_first=True)
     orders = await read(reads.journal_orders_of_pairs, [p.plan.pair_id for p in pairs])
     shown = [pair_document(p, orders[p.plan.pair_id]) for p in pairs]
-    return SessionAnswer(session=session_document(session, last.get(session_id), breaches, shown))
+    books = await read(reads.ledger.books, session_id)
+    return SessionAnswer(session=session_document(session, last.get(session_id), breaches, shown, books))
 
 
 @router.post(

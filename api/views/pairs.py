@@ -36,6 +36,7 @@ def pair_document(pair: Pair, orders: Sequence[JournalOrder]) -> PairDocument:
         price=outcome.price,
         slippage=outcome.slippage,
         fees=outcome.fees,
+        naked_usd_seconds=outcome.naked_usd_seconds,
         created_at=plan.created_at,
         executed_at=outcome.executed_at,
         completed_at=outcome.completed_at,

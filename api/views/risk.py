@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 
-from api.documents.records import AccountRisk, PortfolioRisk, RiskStatus
+from api.documents.records import AccountRisk, NakedBudget, PortfolioRisk, RiskStatus
 from api.health_reads import AccountHealth
 from api.views.sessions import breach_document
 from core.exposure import Exposure
@@ -14,7 +15,7 @@ from core.limits import RiskLimits, Severity
 from core.numbers import ZERO
 from core.session_risk import AccountRiskFacts, OverallRisk, SessionRiskFacts, assess_session
 from flows.wiring import stored_request
-from store import Breach, Event, Session
+from store import Breach, Event, Pair, Session
 
 CHANGES_MIN = 20
 
@@ -25,6 +26,8 @@ def risk_status(
     results: Sequence[Decimal],
     breaches: Sequence[Breach],
     metrics: Event | None = None,
+    *,
+    naked: NakedBudget,
 ) -> RiskStatus:
     """Return the risk of a session. results: its PnL (USD) after each pair so far; breaches: the open ones.
 
@@ -37,7 +40,23 @@ def risk_status(
         overall_risk=_overall(accounts, breaches),
         account_risks=accounts,
         portfolio_risk=published(portfolio(session.totals.pnl, results, _capital(healths)), metrics),
+        naked=naked,
         active_breaches=[breach_document(breach) for breach in breaches],
+    )
+
+
+def naked_budget(
+    session: Session, open_pairs: Sequence[Pair], today: Decimal, *, day_max: Decimal, now: datetime
+) -> NakedBudget:
+    """Return what legs stood alone, against the limits. today: of all sessions since midnight UTC, USD x seconds."""
+    limits = RiskLimits.of(stored_request(session).to_strategy(), naked_day_max=day_max)
+    still_open = sum((pair.outcome.naked_usd_seconds for pair in open_pairs), ZERO)
+    return NakedBudget(
+        usd_seconds=session.totals.naked_usd_seconds + still_open,
+        limit=limits.naked_usd_seconds_max,
+        day=now.astimezone(UTC).date(),
+        day_usd_seconds=today,
+        day_limit=limits.naked_day_max,
     )
 
 

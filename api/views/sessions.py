@@ -7,7 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from api.documents.sessions import (
+    AccountLedger,
     BreachDocument,
+    LedgerDocument,
     Metrics,
     PairDocument,
     SessionDocument,
@@ -15,8 +17,10 @@ from api.documents.sessions import (
     StartedSession,
     SteeredSession,
 )
+from core.ledger import Statement, total
 from core.numbers import ZERO
 from store import Breach, Event, Session, SessionStatus
+from store.ledger_records import Books
 
 _OLDER_WORDS = {"created": "pending", "running": "active", "stopped": "completed"}
 
@@ -32,13 +36,45 @@ def session_summary(session: Session, last_metrics: Event | None) -> SessionSumm
 
 
 def session_document(
-    session: Session, last_metrics: Event | None, breaches: Sequence[Breach], pairs: Sequence[PairDocument]
-) -> SessionDocument:
-    """Return a session with its breaches and newest pairs."""
+    session: Session, last_metrics: Event | None, breaches: Sequence[Breach], pairs: Sequence[PairDocument],
+    books: Mapping[str, Books],
+) -> SessionDocument:  # fmt: skip
+    """Return a session with its breaches, newest pairs and books (by account id)."""
     return SessionDocument(
         **_fields(session, last_metrics),
         risk_breaches=[breach_document(breach) for breach in breaches],
         orders=list(pairs),
+        ledger=ledger_document(books),
+    )
+
+
+def ledger_document(books: Mapping[str, Books]) -> LedgerDocument | None:
+    """Return what the books say; None until every account's were closed."""
+    closed = [(b, b.statement, b.closed_at) for b in books.values() if b.statement is not None]
+    ends = [at for _, _, at in closed if at is not None]
+    if not ends or len(ends) < len(books):
+        return None
+    whole = total(statement for _, statement, _ in closed)
+    return LedgerDocument(
+        equity_change=whole.closing - whole.opening,
+        explained=whole.explained,
+        residual=whole.residual,
+        is_balanced=all(statement.is_balanced for _, statement, _ in closed),
+        closed_at=max(ends),
+        accounts=[_account_ledger(book, statement) for book, statement, _ in closed],
+    )
+
+
+def _account_ledger(book: Books, statement: Statement) -> AccountLedger:
+    return AccountLedger(
+        account_id=statement.account_id,
+        venue=book.opening.venue.value,
+        opening=statement.opening,
+        closing=statement.closing,
+        explained=statement.explained,
+        residual=statement.residual,
+        dust=statement.dust,
+        is_balanced=statement.is_balanced,
     )
 
 
@@ -110,6 +146,7 @@ def metrics_of(session: Session, last: Event | None) -> Metrics:
         pairs_filled=totals.pairs_filled,
         pairs_unwound=totals.pairs_unwound,
         max_net_exposure=totals.max_net_exposure_usd,
+        naked_usd_seconds=totals.naked_usd_seconds,
         last_updated=session.created_at if last is None else last.at,
     )
 

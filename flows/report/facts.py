@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -187,6 +187,15 @@ class FundingCheckFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NakedDayFacts:
+    """What legs stood alone on a UTC day, quote units x seconds: the session's, and all sessions' on record by then."""
+
+    day: date
+    naked_usd_seconds: Decimal
+    day_usd_seconds: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Everything a report tells, each list in order of time (pairs by sequence)."""
 
@@ -199,6 +208,7 @@ class Record:
     orders: tuple[OrderFacts, ...] = ()
     statements: tuple[StatementFacts, ...] = ()
     funding_checks: tuple[FundingCheckFacts, ...] = ()
+    naked_days: tuple[NakedDayFacts, ...] = ()
 
 
 def read_record(home: Home, session_id: str) -> Record:
@@ -218,6 +228,7 @@ def read_record(home: Home, session_id: str) -> Record:
             orders=tuple(_order(row) for row in session_rows(home.path, "orders", session_id)),
             statements=tuple(_statement(row) for row in session_rows(home.path, "statements", session_id)),
             funding_checks=tuple(_check(row) for row in session_rows(home.path, "funding_checks", session_id)),
+            naked_days=tuple(_naked_day(row) for row in session_rows(home.path, "naked_by_day", session_id)),
         )
 
 
@@ -252,6 +263,10 @@ def _statement(row: Row) -> StatementFacts:
 
 def _check(row: Row) -> FundingCheckFacts:
     return FundingCheckFacts(**{name: row[name] for name in FundingCheckFacts.__dataclass_fields__})
+
+
+def _naked_day(row: Row) -> NakedDayFacts:
+    return NakedDayFacts(**{name: row[name] for name in NakedDayFacts.__dataclass_fields__})
 
 
 def _order(row: Row) -> OrderFacts:

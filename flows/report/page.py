@@ -16,6 +16,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from flows.day_limit import naked_limit
 from flows.report import charts, figures, text
 from flows.report.facts import PairFacts, Record
 from flows.report.findings import findings
@@ -73,6 +74,7 @@ def render(record: Record) -> str:
         split=figures.split(record),
         table=pair_table(record.pairs),
         settings=list(settings(session.strategy)),
+        naked_limit=naked_limit(session.strategy, session.accounts),
     )  # fmt: skip
 
 

@@ -36,7 +36,8 @@ from sealed.risk_events;
 
 create view naked_by_day as
 select cast(created_at at time zone 'UTC' as date) as "day", session_id, count(*) as pairs,
-       sum(naked_usd_seconds) as naked_usd_seconds
+       sum(naked_usd_seconds) as naked_usd_seconds,
+       sum(sum(naked_usd_seconds)) over (partition by cast(created_at at time zone 'UTC' as date)) as day_usd_seconds
 from sealed.pairs
 group by 1, 2;
 

@@ -177,7 +177,7 @@ async def test_risk_is_read_from_the_venues_now(api: Api) -> None:
     session_id = await api.started()
     api.world.venues["account1"].meddle(D("0.08"))
     status = (await api.get(f"/sessions/{session_id}/risk-status")).json()["riskStatus"]
-    assert set(status) == {"sessionId", "overallRisk", "accountRisks", "portfolioRisk", "activeBreaches"}
+    assert set(status) == {"sessionId", "overallRisk", "accountRisks", "portfolioRisk", "naked", "activeBreaches"}
     one, other = status["accountRisks"]
     assert (one["positionSize"], other["positionSize"]) == (0.08, 0)
     assert (one["riskLevel"], status["overallRisk"]) == ("low", "low")

@@ -103,3 +103,14 @@ def test_a_bar_grows_in_eighths_of_a_cell() -> None:
     assert bar(1, 4) == bar(7, 4) == "████"
     assert bar(0.5, 4) == "██░░"
     assert bar(9 / 32, 4) == "█▏░░"
+
+
+def test_how_long_legs_stood_alone_is_set_against_both_budgets(machine: Machine) -> None:
+    session = running(machine)
+    spent = replace(session, totals=replace(session.totals, naked_usd_seconds=Decimal("1250.4")))
+    told = shown(
+        Picture(spent, naked_limit=Decimal(500_000), naked_today=Decimal("7300.6"), naked_day_max=Decimal(5_000_000))
+    )
+    assert "legs alone" in told
+    assert "1,250 USD·s of 500,000  all sessions today 7,301 of 5,000,000" in told
+    assert "1,250 USD·s  all" in shown(Picture(spent, naked_today=Decimal(0), naked_day_max=Decimal(1)))

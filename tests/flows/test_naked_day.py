@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,7 +124,23 @@ async def test_results_sum_each_day_over_all_sessions(make: Make) -> None:
     world.store.load()
     with world.store.results() as connection:
         rows = connection.execute('select sessions, naked_usd_seconds from naked_days order by "day"').fetchall()
+        own = connection.execute(
+            "select naked_usd_seconds, day_usd_seconds from naked_by_day where session_id = ?", [SESSION]
+        )
+        assert own.fetchall() == [(world.session.totals.naked_usd_seconds,) * 2]
     assert rows == [(1, D("12.5")), (1, world.session.totals.naked_usd_seconds)]
+
+
+async def test_report_sets_the_session_against_its_budget_and_beside_the_day(make: Make) -> None:
+    world = make()
+    spend(world, "12.5")
+    world.store.seal("another")
+    world.store.load()
+    world.venues["b"].script(Script(fill_after_s=1.0))
+    summary = await run(world, D("1e9"))
+    text = Path(summary["report"]).read_text(encoding="utf-8")
+    assert ", of 500,000 allowed" in text
+    assert f"{world.session.totals.naked_usd_seconds + D('12.5'):,.2f}" in text
 
 
 def _stop(world: World) -> None:

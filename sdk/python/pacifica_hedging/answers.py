@@ -7,7 +7,7 @@ Money and sizes are `Decimal`. Fields that a newer service adds are kept and can
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -53,7 +53,10 @@ class Answer(BaseModel):
 
 
 class Metrics(Answer):
-    """Sums of a session, in USD; net_position in base units, slippage a fraction."""
+    """Sums of a session, in USD; net_position in base units, slippage a fraction.
+
+    naked_usd_seconds: unhedged notional times the seconds it stood so.
+    """
 
     total_volume: Decimal | None = None
     net_position: Decimal | None = None
@@ -66,6 +69,7 @@ class Metrics(Answer):
     pairs_filled: int | None = None
     pairs_unwound: int | None = None
     max_net_exposure: Decimal | None = None
+    naked_usd_seconds: Decimal | None = None
     last_updated: datetime | None = None
 
 
@@ -122,9 +126,34 @@ class OrderPair(Answer):
     price: Decimal | None = None
     slippage: Decimal | None = None
     fees: Decimal | None = None
+    naked_usd_seconds: Decimal | None = None
     created_at: datetime
     executed_at: datetime | None = None
     completed_at: datetime | None = None
+
+
+class AccountLedger(Answer):
+    """One account's books, USD; `residual` is what nothing explains, `dust` what its venue's rounding can make."""
+
+    account_id: str
+    venue: str | None = None
+    opening: Decimal | None = None
+    closing: Decimal | None = None
+    explained: Decimal | None = None
+    residual: Decimal
+    dust: Decimal | None = None
+    is_balanced: bool
+
+
+class Ledger(Answer):
+    """A session's books as closed, USD: the change of equity, what explains it, and the residual."""
+
+    equity_change: Decimal
+    explained: Decimal
+    residual: Decimal
+    is_balanced: bool
+    closed_at: datetime | None = None
+    accounts: list[AccountLedger] = []
 
 
 class Session(Answer):
@@ -149,6 +178,7 @@ class Session(Answer):
     flow_run_id: str | None = None
     risk_breaches: list[Breach] = []
     orders: list[OrderPair] = []
+    ledger: Ledger | None = None
     metrics: Metrics | None = None
     pending: bool = False
 
@@ -176,6 +206,16 @@ class PortfolioRisk(Answer):
     var95: Annotated[Decimal | None, Field(alias="var95")] = None
 
 
+class NakedBudget(Answer):
+    """Naked USD-seconds against their limits: the session's, and those of all sessions on the UTC day `day`."""
+
+    usd_seconds: Decimal
+    limit: Decimal
+    day: date
+    day_usd_seconds: Decimal
+    day_limit: Decimal
+
+
 class RiskStatus(Answer):
     """How much is at risk now."""
 
@@ -183,6 +223,7 @@ class RiskStatus(Answer):
     overall_risk: str
     account_risks: list[AccountRisk] = []
     portfolio_risk: PortfolioRisk | None = None
+    naked: NakedBudget | None = None
     active_breaches: list[Breach] = []
 
 

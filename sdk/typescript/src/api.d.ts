@@ -44,6 +44,18 @@ export interface AccountHealthDocument {
   "reason": string | null;
 }
 
+/** One account's books, USD. residual: the part of its change of equity that no booking explains. */
+export interface AccountLedger {
+  "accountId": string;
+  "venue": string;
+  "opening": number;
+  "closing": number;
+  "explained": number;
+  "residual": number;
+  "dust": number;
+  "isBalanced": boolean;
+}
+
 /** One account of a session, as its venue says it now. What could not be read is null, and reason says why. positionSize in base units, long positive; marginRatio is maintenance margin over equity; liquidationDistance a fraction of the mark, null without a position or where the venue names no liquidation price. */
 export interface AccountRisk {
   "accountId": string;
@@ -218,6 +230,16 @@ export interface KeysAnswer {
   "keys": Array<KeyDocument>;
 }
 
+/** A session's books as closed: what the venues say its accounts' equity changed by, and what explains it, USD. isBalanced: no account's residual is above the dust that its venue's rounding can make. */
+export interface LedgerDocument {
+  "equityChange": number;
+  "explained": number;
+  "residual": number;
+  "isBalanced": boolean;
+  "closedAt": string;
+  "accounts": Array<AccountLedger>;
+}
+
 /** Both legs; always on two venues. */
 export interface Legs {
   "buyOrder": OrderDocument;
@@ -251,7 +273,7 @@ export interface MarketsAnswer {
   "asOf": string;
 }
 
-/** How a session does. Money in USD; slippage a fraction of volume; netPosition in base units, signed. What cannot be valued now (an open position without a mark) is null. */
+/** How a session does. Money in USD; slippage a fraction of volume; netPosition in base units, signed. nakedUsdSeconds: unhedged notional times the seconds it stood so, over all pairs that have ended. What cannot be valued now (an open position without a mark) is null. */
 export interface Metrics {
   "totalVolume": number;
   "netPosition": number;
@@ -264,7 +286,17 @@ export interface Metrics {
   "pairsFilled": number;
   "pairsUnwound": number;
   "maxNetExposure": number;
+  "nakedUsdSeconds": number;
   "lastUpdated": string;
+}
+
+/** Naked USD-seconds: unhedged notional times the seconds it stood so, of pairs without an end as well. usdSeconds and limit are the session's, day… those of all sessions of the installation on the UTC day `day`. Above a limit nothing opens. */
+export interface NakedBudget {
+  "usdSeconds": number;
+  "limit": number;
+  "day": string;
+  "dayUsdSeconds": number;
+  "dayLimit": number;
 }
 
 /** A key that is wished for. read < trade < admin; kill alone may stop and flatten and see nothing. */
@@ -315,7 +347,7 @@ export interface OrderTypes {
   "fallback"?: OrderType;
 }
 
-/** One pair. volume in USD counts it once; slippage is a fraction of it, both legs together. */
+/** One pair. volume in USD counts it once; slippage is a fraction of it, both legs together. nakedUsdSeconds: its unhedged notional (USD) times the seconds it stood so; so far, while it has no end. */
 export interface PairDocument {
   "id": string;
   "sequence": number;
@@ -325,6 +357,7 @@ export interface PairDocument {
   "price": number | null;
   "slippage": number | null;
   "fees": number;
+  "nakedUsdSeconds": number;
   "createdAt": string;
   "executedAt": string | null;
   "completedAt": string | null;
@@ -397,6 +430,7 @@ export interface RiskStatus {
   "overallRisk": "low" | "medium" | "high";
   "accountRisks": Array<AccountRisk>;
   "portfolioRisk": PortfolioRisk;
+  "naked": NakedBudget;
   "activeBreaches": Array<BreachDocument>;
 }
 
@@ -409,7 +443,7 @@ export interface SessionAnswer {
   "session": SessionDocument;
 }
 
-/** A session with its breaches and its newest pairs (at most 100, newest first). */
+/** A session with its breaches, its newest pairs (at most 100, newest first) and its books. ledger is null until the session was settled. */
 export interface SessionDocument {
   "id": string;
   "name": string;
@@ -429,6 +463,7 @@ export interface SessionDocument {
   "metrics": Metrics;
   "riskBreaches": Array<BreachDocument>;
   "orders": Array<PairDocument>;
+  "ledger": LedgerDocument | null;
 }
 
 /** One hedging session. volumeTarget in USD of hedged notional, duration in milliseconds; at least one of them. */

@@ -1,21 +1,15 @@
 // The accounts' health as the venues say it now. What could not be read is said to be unknown, never shown as zero.
 
 import { api } from "../api.js";
-import { fill, h, table, vary } from "../dom.js";
+import { fill, h, meter, table } from "../dom.js";
 import { ago, percent, price, quantity, sign, signedUsd, usd } from "../format.js";
 
 const EVERY_MS = 30_000;
 
-function gauge(fraction) {
-  if (fraction === null || fraction === undefined) return h("span", {}, "–");
-  const level = fraction > 0.8 ? "bad" : fraction > 0.5 ? "warn" : "good";
-  return h("div.progress", {}, h("div.bar", { class: level, role: "meter", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(fraction * 100), "aria-label": "Margin used" }, vary(h("span"), "--share", Math.min(fraction, 1))), h("span.small", {}, percent(fraction)));
-}
-
 function card(account) {
   const lines = [
     ["Equity", usd(account.equity)], ["Available", usd(account.availableMargin)],
-    ["Margin used", gauge(account.marginRatio)],
+    ["Margin used", meter(account.marginRatio, "Margin used")],
     ["Nearest liquidation", account.liquidationDistance === null || account.liquidationDistance === undefined ? "–" : `${percent(account.liquidationDistance)} away`],
   ];
   const positions = account.positions === null || account.positions === undefined ? h("p.empty", {}, "Positions are unknown.") : table([

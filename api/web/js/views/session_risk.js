@@ -1,8 +1,11 @@
 // The session's risk now, and breaches a person has to look at.
 
 import { api } from "../api.js";
-import { fill, h, table, toast } from "../dom.js";
-import { percent, quantity, sign, signedUsd, time } from "../format.js";
+import { fill, h, meter, table, toast } from "../dom.js";
+import { percent, quantity, sign, signedUsd, time, usd } from "../format.js";
+
+/** What of a budget of USD-seconds is spent: bar, share, and both figures. */
+const budget = (spent, limit, label) => h("span", {}, meter(spent / limit, label), h("span.small", {}, ` ${usd(spent, 0)}·s of ${usd(limit, 0)}·s`));
 
 export class Risk {
   constructor(id, changed) {
@@ -18,11 +21,15 @@ export class Risk {
       { head: "Position", align: "right", cell: (a) => h("span", { class: sign(a.positionSize) }, quantity(a.positionSize)) },
       { head: "Margin used", align: "right", cell: (a) => percent(a.marginRatio) },
       { head: "To liquidation", align: "right", cell: (a) => percent(a.liquidationDistance) },
-      { head: "Risk", cell: (a) => (a.riskLevel ? h("span.pill", { class: a.riskLevel }, a.riskLevel) : "–") },
+      { head: "Risk", cell: (a) => (a.riskLevel ? h("span.pill", { class: a.riskLevel }, a.riskLevel) : h("span", { title: a.reason ?? "" }, "unknown")) },
+      { head: "As of", align: "right", cell: (a) => h("span", { title: a.asOf ?? "" }, time(a.asOf)) },
     ], riskStatus.accountRisks ?? [], { caption: "Risk by account", empty: "No account is at risk before the session starts." });
     const { totalPnl, maxDrawdown, var95 } = riskStatus.portfolioRisk ?? {};
+    const { naked } = riskStatus;
     fill(this.body,
       h("p", {}, "Overall ", h("span.pill", { class: riskStatus.overallRisk }, riskStatus.overallRisk), " · PnL ", signedUsd(totalPnl), " · drawdown ", percent(maxDrawdown, 2), " · VaR 95 % ", percent(var95, 3)),
+      naked ? h("dl.facts", {}, h("dt", {}, "Legs alone, session"), h("dd", {}, budget(naked.usdSeconds, naked.limit, "Naked budget of the session spent")),
+        h("dt", {}, "All sessions today, UTC"), h("dd", {}, budget(naked.dayUsdSeconds, naked.dayLimit, "Naked budget of the day spent"))) : null,
       (riskStatus.activeBreaches ?? []).map((breach) => this.#breach(breach)), accounts);
   }
 
