@@ -18,6 +18,17 @@ from sandbox.pricing import MarketFigures
 from sandbox.venue_state import VenueState
 
 Listener = Callable[[Event], None]
+Watches = Callable[[str], bool]  # instrument -> whether each change of its book must be told
+
+
+def never(_instrument: str) -> bool:
+    """For listeners that look at books themselves, or not at all."""
+    return False
+
+
+def always(_instrument: str) -> bool:
+    """For listeners that want every change of every book."""
+    return True
 
 
 class Announcer:
@@ -25,17 +36,46 @@ class Announcer:
 
     def __init__(self, state: VenueState) -> None:
         self._state = state
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[Listener, Watches, tuple[type[Event], ...]]] = []
+        self._hearing: dict[type[Event], tuple[Listener, ...]] = {}  # by kind of event, once worked out
         self._queue: deque[Event] = deque()
         self._depth = 0
         self._is_delivering = False
         self._balances: dict[str, Decimal] = {}
         self._positions: dict[tuple[str, str], Decimal] = {}
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; the returned function removes it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def subscribe(
+        self, listener: Listener, watches: Watches = always, kinds: tuple[type[Event], ...] = ()
+    ) -> Callable[[], None]:
+        """Add a listener for some kinds of events, or all with (); the returned function removes it.
+
+        While no listener watches a market, its makers' quotes enter the book only when somebody looks, and a
+        BookChanged may gather what several requotes changed.
+        """
+        entry = (listener, watches, kinds)
+
+        def unsubscribe() -> None:
+            self._listeners.remove(entry)
+            self._hearing.clear()
+
+        self._listeners.append(entry)
+        self._hearing.clear()
+        return unsubscribe
+
+    def is_watched(self, instrument: str) -> bool:
+        """Whether a listener must be told of each change of this book."""
+        return any(watches(instrument) for _, watches, _ in self._listeners if watches is not never)
+
+    def hearing(self, kind: type[Event]) -> tuple[Listener, ...]:
+        """Who wants events of a kind, in the order in which they came."""
+        if kind not in self._hearing:
+            self._hearing[kind] = tuple(heard for heard, _, kinds in self._listeners if not kinds or kind in kinds)
+        return self._hearing[kind]
+
+    @property
+    def is_mark_heard(self) -> bool:
+        """Whether anybody wants prices besides the trigger desk, who is always there and idle while none waits."""
+        return len(self.hearing(MarkChanged)) > 1 or self._state.orders.has_waiting
 
     @contextmanager
     def command(self) -> Iterator[None]:
@@ -58,7 +98,7 @@ class Announcer:
             self.emit(OrderChanged(replace(order), change, reason, self._state.now_us(), order.seq))
 
     def mark(self, figures: MarketFigures) -> None:
-        """Queue a market's new prices."""
+        """Tell of a market's new prices, which no other change goes with: at once, or as the command's next event."""
         state = self._state
         self.emit(
             MarkChanged(
@@ -70,6 +110,8 @@ class Announcer:
                 state.now_us(),
             )
         )
+        if self._depth == 0:
+            self._deliver()
 
     def touch_balance(self, account: Account) -> None:
         """Note a balance before it changes."""
@@ -113,7 +155,7 @@ class Announcer:
         try:
             while self._queue:
                 event = self._queue.popleft()
-                for listener in tuple(self._listeners):
+                for listener in self.hearing(type(event)):
                     listener(event)
         finally:
             self._is_delivering = False

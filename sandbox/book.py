@@ -27,6 +27,7 @@ class Book:
         self._levels: dict[Side, dict[Decimal, _Level]] = {Side.BUY: {}, Side.SELL: {}}
         self._prices: dict[Side, list[Decimal]] = {Side.BUY: [], Side.SELL: []}  # ascending
         self._touched: dict[tuple[Side, Decimal], Decimal] = {}
+        self._orders: dict[str, dict[int, Order]] = {}  # by account
         self.seq = 0
 
     def add(self, order: Order) -> None:
@@ -39,6 +40,7 @@ class Book:
             insort(self._prices[order.side], order.price)
         self._note(order.side, order.price, level.total)
         level.orders[order.id] = order
+        self._orders.setdefault(order.account, {})[order.id] = order
         level.total += order.remaining
 
     def remove(self, order: Order) -> None:
@@ -47,6 +49,7 @@ class Book:
         level = self._levels[order.side][order.price]
         self._note(order.side, order.price, level.total)
         del level.orders[order.id]
+        del self._orders[order.account][order.id]
         level.total -= order.remaining
         self._drop_if_empty(order.side, order.price, level)
 
@@ -58,6 +61,7 @@ class Book:
         level.total -= quantity
         if order.remaining == quantity:
             del level.orders[order.id]
+            del self._orders[order.account][order.id]
             self._drop_if_empty(order.side, order.price, level)
 
     def first(self, side: Side) -> Order | None:
@@ -72,6 +76,10 @@ class Book:
         """All orders of a side in matching order. The book must not change meanwhile."""
         for price in self._ordered(side):
             yield from self._levels[side][price].orders.values()
+
+    def others(self, account: str) -> list[Order]:
+        """Resting orders of every account but one."""
+        return [order for owner, orders in self._orders.items() if owner != account for order in orders.values()]
 
     def levels(self, side: Side, depth: int | None = None) -> tuple[BookLevel, ...]:
         """Level totals, best first."""
@@ -89,6 +97,8 @@ class Book:
 
     def take_changes(self) -> tuple[LevelChange, ...]:
         """Levels whose total differs from the last call; each call with changes advances `seq` by one."""
+        if not self._touched:
+            return ()
         changes = []
         for (side, price), before in self._touched.items():
             level = self._levels[side].get(price)

@@ -22,9 +22,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from sandbox.announcer import Announcer, Listener
+from sandbox.announcer import Announcer, Listener, Watches, always
 from sandbox.checks import check_form
-from sandbox.events import ModeChanged
+from sandbox.events import Event, ModeChanged
 from sandbox.forced import VENUE_ACCOUNT, Forced
 from sandbox.interventions import Interventions
 from sandbox.ledger import Ledger
@@ -43,11 +43,11 @@ from sandbox.model import (
     OrderStatus,
     Refusal,
     RefusalReason,
-    Side,
     Trigger,
     VenueMode,
     VenueRules,
 )
+from sandbox.quotes import Promise, Quotes
 from sandbox.readings import Readings
 from sandbox.risk import check_mode, check_risk
 from sandbox.triggers import TriggerDesk
@@ -71,6 +71,7 @@ class Exchange(Readings):
         self._announcer = Announcer(self._state)
         self._ledger = Ledger(self._state, self._announcer)
         self._matcher = Matcher(self._state, self._ledger, self._announcer)
+        self._quotes = Quotes(self._state, self._announcer, self._matcher)
         self._triggers = TriggerDesk(self._state, self._announcer, self._matcher)
         forced = Forced(self._state, self._matcher)
         self._liquidator = Liquidator(self._state, self._announcer, self._matcher, forced)
@@ -259,30 +260,25 @@ class Exchange(Readings):
         they cross other accounts' orders they trade. From mode POST_ONLY on nothing is taken; from CANCEL_ONLY
         on the ladders stay as they are.
         """
-        mode = self.mode(instrument)
-        if mode.strictness >= VenueMode.CANCEL_ONLY.strictness:
-            return
-        book = self._state.books[instrument]
-        wanted = {(Side.BUY, p): q for p, q in bids.items()} | {(Side.SELL, p): q for p, q in asks.items()}
-        with self._announcer.command():
-            for order in self.open_orders(account_id, instrument):
-                assert order.price is not None
-                if wanted.get((order.side, order.price)) == order.remaining:
-                    del wanted[order.side, order.price]
-                else:
-                    self._matcher.end(order, OrderStatus.CANCELLED, EndReason.USER_CANCEL)
-            for (side, price), quantity in wanted.items():
-                best = book.best_price(side.opposite)
-                crosses = best is not None and (price >= best if side is Side.BUY else price <= best)
-                if crosses and mode is VenueMode.POST_ONLY:
-                    continue
-                order = self._matcher.create(
-                    OrderRequest(account_id, instrument, side, OrderKind.LIMIT, quantity, price)
-                )
-                if crosses:
-                    self._matcher.work(order)
-                else:
-                    self._matcher.rest(order)
+        self._quotes.put(account_id, instrument, bids, asks)
+
+    def promise(self, promise: Promise) -> None:
+        """Let an internal account's ladders enter the book at the first look, unless others replace them before."""
+        self._quotes.promise(promise)
+
+    def is_seen(self, account_id: str, instrument: str, reach: Callable[[], tuple[Decimal, Decimal]]) -> bool:
+        """Whether an internal account's ladders, which lie inside `reach`, must stand in the book at once."""
+        return self._quotes.is_seen(account_id, instrument, reach)
+
+    def look(self, instrument: str) -> None:
+        """Put the quotes of now into the book."""
+        self._state.book(instrument)
+
+    def take(self, request: OrderRequest) -> Order:
+        """As `submit`, for an internal account's market order; may meet promised quotes without a look at the book."""
+        self._check_form(request)
+        order = self._quotes.take(request)
+        return self.submit(request) if order is None else order
 
     # --- what the venue itself does -------------------------------------------------------------
     def set_prices(self, instrument: str, mark: Decimal, index: Decimal, premium: Decimal) -> None:
@@ -290,9 +286,8 @@ class Exchange(Readings):
         figures = self._state.figures[instrument]
         is_new = (mark, index) != (figures.mark, figures.index)
         figures.set_prices(mark, index, premium, self._state.now_us())
-        if is_new:
-            with self._announcer.command():
-                self._announcer.mark(figures)
+        if is_new and self._announcer.is_mark_heard:
+            self._announcer.mark(figures)
 
     def set_funding_rate(self, instrument: str, rate: Decimal | None) -> None:
         """Fix a market's funding rate (fraction per the venue's period); None returns to the formula."""
@@ -303,6 +298,8 @@ class Exchange(Readings):
         """Take only what `mode` allows from now on, at one market or at the whole venue."""
         if instrument is not None:
             self.market(instrument)
+        for market in self.markets:
+            self._state.book(market)  # quotes of before the change
         with self._announcer.command():
             self._state.modes[instrument] = mode
             self._announcer.emit(ModeChanged(mode, instrument, self._state.now_us()))
@@ -342,13 +339,23 @@ class Exchange(Readings):
         return self._interventions.bust(fill_id)
 
     # --- listening ------------------------------------------------------------------------------
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; the returned function removes it."""
-        return self._announcer.subscribe(listener)
+    def subscribe(
+        self, listener: Listener, watches: Watches = always, kinds: tuple[type[Event], ...] = ()
+    ) -> Callable[[], None]:
+        """Add a listener for some kinds of events, or all with (); the returned function removes it.
+
+        `watches(instrument)` tells whether it must hear of each change of that book now; while nobody does, makers'
+        quotes are worked out only when somebody looks.
+        """
+        return self._announcer.subscribe(listener, watches, kinds)
 
     def next_seq(self) -> int:
         """Draw the next number of the exchange-wide counter that ids and events share."""
         return self._state.next_seq()
+
+    def reserve(self, numbers: int) -> int:
+        """Draw so many numbers of that counter at once; return the first."""
+        return self._state.reserve(numbers)
 
     def _cancel_each(
         self, orders: list[Order], where: Callable[[Order], bool] | None, reason: EndReason

@@ -166,6 +166,8 @@ class FaultDesk:
 
     def is_active(self, venue: str, kind: FaultKind) -> bool:
         """Whether a fault of this kind is armed; strikes nothing."""
+        if not self._armed:
+            return False
         return any(f.venue == venue and f.kind is kind for f in self.armed)
 
     def frame(self, venue: str, channel: str) -> FrameFate:
@@ -191,6 +193,8 @@ class FaultDesk:
 
     def depth_share(self, venue: str) -> Decimal:
         """Fraction of their usual sizes that the venue's makers quote now."""
+        if not self._armed:
+            return ONE
         return min((f.share for f in self.armed if (f.venue, f.kind) == (venue, FaultKind.THIN_BOOK)), default=ONE)
 
     @staticmethod

@@ -42,7 +42,9 @@ class Forced:
         maker = self._matcher.create(
             OrderRequest(VENUE_ACCOUNT, instrument, side.opposite, OrderKind.LIMIT, quantity, price)
         )
-        return self._matcher.trade(maker, taker, price, quantity)[1]
+        fill = self._matcher.trade(maker, taker, price, quantity)
+        assert fill is not None, f"{account} is not a client"
+        return fill
 
 
 def _order(account: str, instrument: str, side: Side, quantity: Decimal, tags: dict[str, str]) -> OrderRequest:

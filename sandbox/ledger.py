@@ -6,7 +6,7 @@ funding of fills and by hourly funding, nothing else. Must not match orders.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 from sandbox.announcer import Announcer
@@ -22,11 +22,23 @@ from sandbox.model import (
     Liquidity,
     Order,
     Position,
+    Side,
 )
 from sandbox.positions import FUNDING_STEP, accrued_funding, apply_execution, flips
 from sandbox.venue_state import VenueState
 
 FEE_TAG = "fee"  # of an order that fills in one piece: its whole fee
+
+
+@dataclass(slots=True)
+class Booked:
+    """What one side of an execution did to its account; `held` (signed) and `cost` are those before it."""
+
+    fill_id: int
+    pnl: Decimal
+    funding: Decimal
+    held: Decimal
+    cost: Decimal
 
 
 class Ledger:
@@ -54,40 +66,59 @@ class Ledger:
 
         `draft` carries what the match decided; its id, realised figures and position fields are ignored.
         """
+        account = self._state.accounts[draft.account]
+        booked = self.book(
+            account, draft.instrument, draft.side, price=draft.price, quantity=draft.quantity, fee=draft.fee,
+            time_us=draft.time_us, seq=draft.seq,
+        )  # fmt: skip
+        fill = replace(
+            draft,
+            id=booked.fill_id,
+            realised_pnl=booked.pnl,
+            realised_funding=booked.funding,
+            position_before=booked.held,
+            entry_before=booked.cost / booked.held if booked.held else None,
+        )
+        if not account.is_internal:
+            self._state.fills.setdefault(account.id, []).append(fill)
+        return fill
+
+    def book(
+        self,
+        account: Account,
+        instrument: str,
+        side: Side,
+        *,
+        price: Decimal,
+        quantity: Decimal,
+        fee: Decimal,
+        time_us: int,
+        seq: int,
+    ) -> Booked:
+        """Change the account by one side of an execution; of an internal account's no fill is kept."""
         state = self._state
-        account = state.accounts[draft.account]
-        position = account.positions.get(draft.instrument)
+        position = account.positions.get(instrument)
         if position is None:
-            position = account.positions[draft.instrument] = Position(draft.instrument)
+            position = account.positions[instrument] = Position(instrument)
         self._announcer.touch_position(account, position)
         self._announcer.touch_balance(account)
         fill_id = state.next_seq()
-        is_flip = flips(position, draft.side, draft.quantity)
+        is_flip = flips(position, side, quantity)
         if is_flip:
             state.next_seq()
-        held, entry = position.quantity, position.entry_price
-        funding = self._realise_funding(account, position, draft, fill_id)
-        pnl = apply_execution(position, draft.side, draft.quantity, draft.price)
+        held, cost = position.quantity, position.cost
+        funding = self._realise_funding(account, position, side, quantity, fill_id)
+        pnl = apply_execution(position, side, quantity, price)
         if (held == 0 or is_flip) and position.quantity:
-            position.id, position.opened_us = state.next_seq(), draft.time_us
+            position.id, position.opened_us = state.next_seq(), time_us
             if held == 0:
                 position.realised_pnl, position.funding = ZERO, ZERO
-        position.updated_us, position.seq, position.last_fill_id = draft.time_us, draft.seq, fill_id
-        account.balance += pnl - draft.fee
+        position.updated_us, position.seq, position.last_fill_id = time_us, seq, fill_id
+        account.balance += pnl - fee
         account.realised_pnl += pnl
-        account.fees_paid += draft.fee
-        state.fees_collected += draft.fee
-        fill = replace(
-            draft,
-            id=fill_id,
-            realised_pnl=pnl,
-            realised_funding=funding,
-            position_before=held,
-            entry_before=entry,
-        )
-        if not account.is_internal:
-            state.fills.setdefault(account.id, []).append(fill)
-        return fill
+        account.fees_paid += fee
+        state.fees_collected += fee
+        return Booked(fill_id, pnl, funding, held, cost)
 
     def pay_hour(self) -> None:
         """Pay one hour's funding to every position (HOURLY venues)."""
@@ -101,7 +132,9 @@ class Ledger:
                     payment = hourly_payment(position.quantity, price, figures.rate)
                     self._book_funding(account, position, payment, price, None)
 
-    def _realise_funding(self, account: Account, position: Position, draft: Fill, fill_id: int) -> Decimal:
+    def _realise_funding(
+        self, account: Account, position: Position, side: Side, quantity: Decimal, fill_id: int
+    ) -> Decimal:
         """CONTINUOUS venues: book accrued funding before the position changes; return it.
 
         All of it, or under `funding_pro_rata` the closed part's share when the fill only reduces: the rest
@@ -112,9 +145,9 @@ class Ledger:
         figures = self._state.figures[position.instrument]
         index = figures.accrue(self._state.now_us())
         payment = accrued_funding(position, index)
-        is_reducing = position.quantity * draft.side.sign < 0 and draft.quantity < abs(position.quantity)
+        is_reducing = position.quantity * side.sign < 0 and quantity < abs(position.quantity)
         if self._state.rules.funding_pro_rata and is_reducing:
-            share = (payment * draft.quantity / abs(position.quantity)).quantize(FUNDING_STEP)
+            share = (payment * quantity / abs(position.quantity)).quantize(FUNDING_STEP)
             self._book_funding(account, position, share, figures.index, fill_id)
             return share
         if position.quantity:

@@ -43,9 +43,11 @@ class Matcher:
         self._announcer = announcer
         self._resting: set[int] = set()
 
-    def create(self, request: OrderRequest, trigger: Trigger | None = None) -> Order:
-        """Record an order with an id and status NEW, or WAITING with a trigger."""
-        now, order_id = self._state.now_us(), self._state.next_seq()
+    def create(self, request: OrderRequest, trigger: Trigger | None = None, *, order_id: int | None = None) -> Order:
+        """Record an order with an id (or one reserved before) and status NEW, or WAITING with a trigger."""
+        now = self._state.now_us()
+        if order_id is None:
+            order_id = self._state.next_seq()
         order = Order(
             id=order_id,
             account=request.account,
@@ -116,6 +118,18 @@ class Matcher:
         self._resting.add(order.id)
         self._announcer.order(order, OrderChange.RESTED)
 
+    def post(self, order: Order) -> None:
+        """Put an internal account's order that meets nobody into the book; nobody is told."""
+        order.status = OrderStatus.OPEN
+        self._state.books[order.instrument].add(order)
+        self._resting.add(order.id)
+
+    def withdraw(self, order: Order) -> None:
+        """Take an internal account's order out of the book and forget it; nobody is told."""
+        self.unrest(order)
+        order.status, order.end_reason = OrderStatus.CANCELLED, EndReason.USER_CANCEL
+        self._forget(order)
+
     def unrest(self, order: Order) -> None:
         """Take a resting order out of the book to change it; `work` puts it back."""
         self._state.books[order.instrument].remove(order)
@@ -141,8 +155,8 @@ class Matcher:
         if was_resting:
             self.work(order)
 
-    def trade(self, maker: Order, taker: Order, price: Decimal, quantity: Decimal) -> tuple[Fill, Fill]:
-        """Execute two orders of different accounts against each other; return (maker's, taker's) fill."""
+    def trade(self, maker: Order, taker: Order, price: Decimal, quantity: Decimal) -> Fill | None:
+        """Execute two orders of different accounts against each other; return the taker's fill if it is a client."""
         if maker.account == taker.account:
             self._state.self_trades += 1
             raise AssertionError(f"orders {maker.id} and {taker.id} of one account would fill each other")
@@ -150,19 +164,15 @@ class Matcher:
         taker_held = self._state.held(taker.account, taker.instrument)
         if maker.id in self._resting:
             self._state.books[maker.instrument].reduce(maker, quantity)
-        fills = []
-        for order, other, liquidity in (
-            (maker, taker, Liquidity.MAKER),
-            (taker, maker, Liquidity.TAKER),
-        ):
-            fills.append(self._fill(order, other, liquidity, price=price, quantity=quantity, trade_id=trade_id))
+        self._fill(maker, taker, Liquidity.MAKER, price=price, quantity=quantity, trade_id=trade_id)
+        fill = self._fill(taker, maker, Liquidity.TAKER, price=price, quantity=quantity, trade_id=trade_id)
         self._publish(maker, taker, price=price, quantity=quantity, trade_id=trade_id, taker_held=taker_held)
         for order in (maker, taker):
             self._trim_reduce_only(order.account, order.instrument)
-        return fills[0], fills[1]
+        return fill
 
     def _match(self, order: Order) -> None:
-        book, limit = self._state.books[order.instrument], price_limit(self._state, order)
+        book, limit = self._state.book(order.instrument), price_limit(self._state, order)
         while order.is_live and order.remaining:
             maker = book.first(order.side.opposite)
             if maker is None or maker.price is None or (maker.price - limit) * order.side.sign > 0:
@@ -204,7 +214,7 @@ class Matcher:
         price: Decimal,
         quantity: Decimal,
         trade_id: int,
-    ) -> Fill:
+    ) -> Fill | None:
         cause = FillCause(order.tags.get(CAUSE_TAG, FillCause.NORMAL))
         fee = self._ledger.fee(order, liquidity, price * quantity, cause)
         order.filled += quantity
@@ -216,34 +226,17 @@ class Matcher:
         if not order.remaining:
             self._resting.discard(order.id)
             self._forget(order)
+        account = self._state.accounts[order.account]
+        if account.is_internal:
+            self._ledger.book(
+                account, order.instrument, order.side, price=price, quantity=quantity, fee=fee,
+                time_us=order.updated_us, seq=trade_id,
+            )  # fmt: skip
+            return None
         self._announcer.order(order, OrderChange.FILLED)
-        fill = self._ledger.settle(
-            Fill(
-                id=0,
-                trade_id=trade_id,
-                account=order.account,
-                order_id=order.id,
-                client_id=order.client_id,
-                instrument=order.instrument,
-                side=order.side,
-                price=price,
-                quantity=quantity,
-                liquidity=liquidity,
-                fee=fee,
-                realised_pnl=Decimal(0),
-                realised_funding=Decimal(0),
-                position_before=Decimal(0),
-                entry_before=None,
-                order_remaining=order.remaining,
-                counterparty=other.account,
-                counterparty_order_id=other.id,
-                cause=cause,
-                time_us=self._state.now_us(),
-                seq=trade_id,
-            )
-        )
-        if not self._state.accounts[order.account].is_internal:
-            self._announcer.emit(FillHappened(fill, replace(order)))
+        draft = _draft(order, other, liquidity, price=price, quantity=quantity, trade_id=trade_id, fee=fee, cause=cause)
+        fill = self._ledger.settle(draft)
+        self._announcer.emit(FillHappened(fill, replace(order)))
         return fill
 
     def _publish(
@@ -273,6 +266,8 @@ class Matcher:
 
     def _trim_reduce_only(self, account_id: str, instrument: str) -> None:
         """End or cut resting reduce-only orders that would now do more than reduce the position."""
+        if self._state.accounts[account_id].is_internal:
+            return
         for order in self._state.orders.live_reduce_only(account_id, instrument):
             if order.id not in self._resting:
                 continue
@@ -298,3 +293,40 @@ class Matcher:
 
     def _forget(self, order: Order) -> None:
         self._state.orders.end(order, forget=self._state.accounts[order.account].is_internal)
+
+
+def _draft(
+    order: Order,
+    other: Order,
+    liquidity: Liquidity,
+    *,
+    price: Decimal,
+    quantity: Decimal,
+    trade_id: int,
+    fee: Decimal,
+    cause: FillCause,
+) -> Fill:
+    """A client's side of an execution before the ledger completes it; the order is stamped already."""
+    return Fill(
+        id=0,
+        trade_id=trade_id,
+        account=order.account,
+        order_id=order.id,
+        client_id=order.client_id,
+        instrument=order.instrument,
+        side=order.side,
+        price=price,
+        quantity=quantity,
+        liquidity=liquidity,
+        fee=fee,
+        realised_pnl=Decimal(0),
+        realised_funding=Decimal(0),
+        position_before=Decimal(0),
+        entry_before=None,
+        order_remaining=order.remaining,
+        counterparty=other.account,
+        counterparty_order_id=other.id,
+        cause=cause,
+        time_us=order.updated_us,
+        seq=trade_id,
+    )

@@ -34,6 +34,7 @@ class MarketFigures:
         self.rate_override: Decimal | None = None
         self._rules = rules
         self._premium = ZERO
+        self._rate: Decimal | None = None  # that follows from the premium, once worked out
         self._funding_index = ZERO
         self._accrued_to_us = now_us
         self._sampled_us = 0
@@ -43,12 +44,14 @@ class MarketFigures:
         """Running estimate of the funding rate, fraction per the venue's period."""
         if self.rate_override is not None:
             return self.rate_override
-        return rate_for(self._premium, self._rules.funding_period_hours, self._rules.funding_rate_cap)
+        if self._rate is None:
+            self._rate = rate_for(self._premium, self._rules.funding_period_hours, self._rules.funding_rate_cap)
+        return self._rate
 
     def set_prices(self, mark: Decimal, index: Decimal, premium: Decimal, now_us: int) -> None:
         """Take new prices; the time before is accrued at the old ones."""
         self.accrue(now_us)
-        self.mark, self.index, self._premium = mark, index, premium
+        self.mark, self.index, self._premium, self._rate = mark, index, premium, None
         self.tapes[CandlePrice.MARK].note(now_us, mark)
         self.tapes[CandlePrice.INDEX].note(now_us, index)
 

@@ -99,6 +99,9 @@ class Readings:
 
     def open_orders(self, account_id: str, instrument: str | None = None) -> list[Order]:
         """Live orders, oldest first."""
+        if self.account(account_id).is_internal:
+            for market in self._state.markets:
+                self._state.book(market)
         return self._state.orders.live(account_id, instrument)
 
     def waiting_orders(self, account_id: str, instrument: str | None = None) -> list[Order]:
@@ -155,7 +158,7 @@ class Readings:
 
     def book(self, instrument: str, depth: int | None = None) -> BookSnapshot:
         """Both sides, best first, at most `depth` levels each."""
-        book = self._state.books[self.market(instrument).instrument]
+        book = self._state.book(self.market(instrument).instrument)
         bids, asks = book.levels(Side.BUY, depth), book.levels(Side.SELL, depth)
         return BookSnapshot(instrument, bids, asks, book.seq, self._state.now_us())
 

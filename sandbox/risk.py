@@ -143,7 +143,7 @@ def _check_liquidity(state: VenueState, want: Want, quantity: Decimal) -> None:
 def _reachable(state: VenueState, want: Want, quantity: Decimal) -> tuple[Decimal, bool]:
     """Quantity of other accounts within the limit (at most `quantity`), and whether anything is crossed."""
     limit, total, crosses = price_limit(state, want), ZERO, False
-    for maker in state.books[want.instrument].walk(want.side.opposite):
+    for maker in state.book(want.instrument).walk(want.side.opposite):
         assert maker.price is not None
         if (maker.price - limit) * want.side.sign > 0 or total >= quantity:
             break

@@ -27,6 +27,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sandbox.announcer import never
 from sandbox.events import Event, FillHappened, OrderChanged
 from sandbox.exchange import Exchange
 from sandbox.faults import FaultKind
@@ -199,7 +200,7 @@ def _await_occasion(world: World, step: Step, venue: str) -> None:
         stop_listening()
         _carry_out(world, step, venue, fill)
 
-    stop_listening = world.exchanges[venue].subscribe(listen)
+    stop_listening = world.exchanges[venue].subscribe(listen, never)
 
 
 def _is_occasion(event: Event, step: Step, exchange: Exchange) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 
-from sandbox.announcer import Announcer
+from sandbox.announcer import Announcer, never
 from sandbox.checks import check_form
 from sandbox.events import BookChanged, Event, MarkChanged, ModeChanged, OrderChanged, Trade
 from sandbox.matching import Matcher
@@ -37,7 +37,7 @@ class TriggerDesk:
         self._state = state
         self._announcer = announcer
         self._matcher = matcher
-        announcer.subscribe(self._listen)
+        announcer.subscribe(self._listen, never)
 
     def check(self, request: OrderRequest, trigger: Trigger) -> None:
         """Refuse a trigger price that is not positive or off tick (TRIGGER), or an unknown parent."""
@@ -61,7 +61,7 @@ class TriggerDesk:
 
     def price(self, instrument: str, by: TriggerPrice) -> Decimal | None:
         """Price of now that triggers of one kind watch; None when there is none."""
-        figures, book = self._state.figures[instrument], self._state.books[instrument]
+        figures = self._state.figures[instrument]
         match by:
             case TriggerPrice.MARK:
                 return figures.mark
@@ -70,6 +70,7 @@ class TriggerDesk:
             case TriggerPrice.LAST:
                 return figures.last
             case TriggerPrice.MID:
+                book = self._state.book(instrument)
                 bid, ask = book.best_price(Side.BUY), book.best_price(Side.SELL)
                 return None if bid is None or ask is None else (bid + ask) / 2
 

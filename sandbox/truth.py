@@ -30,7 +30,7 @@ def describe(state: VenueState) -> dict[str, object]:
 
 
 def _market(state: VenueState, instrument: str) -> dict[str, object]:
-    figures, book = state.figures[instrument], state.books[instrument]
+    figures, book = state.figures[instrument], state.book(instrument)
     positions = (state.held(account_id, instrument) for account_id in state.accounts)
     return {
         "symbol": state.markets[instrument].symbol,

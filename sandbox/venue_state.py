@@ -53,12 +53,25 @@ class VenueState:
         self.fees_collected = ZERO
         self.modes: dict[str | None, VenueMode] = {None: VenueMode.OPEN}  # None = the venue as a whole
         self.split: tuple[Decimal, ...] = ()  # shares in which clients' orders meet the makers; () = as they stand
+        self.promised: dict[str, Callable[[], None]] = {}  # by market: puts quotes in that nobody has seen yet
         self._counter = 0
 
     def next_seq(self) -> int:
         """Draw the next number of the counter that ids and events share."""
         self._counter += 1
         return self._counter
+
+    def reserve(self, numbers: int) -> int:
+        """Draw so many numbers at once; return the first."""
+        self._counter += numbers
+        return self._counter - numbers + 1
+
+    def book(self, instrument: str) -> Book:
+        """A market's book as anybody may see it; quotes that were only promised enter it first."""
+        keep = self.promised.pop(instrument, None)
+        if keep is not None:
+            keep()
+        return self.books[instrument]
 
     @property
     def last_seq(self) -> int:

@@ -1,7 +1,8 @@
 """One shared clock, price path, fault desk and three exchanges: the world the twins live in.
 
 Duty: let time pass. Timers run in order of their due time at that time, so the same seed and the same
-commands at the same times give the same events. Must not do I/O or know a wire.
+commands at the same times give the same events. Makers draw the same numbers at each tick whether or not anybody
+looks, and their quotes are worked out only for somebody (sandbox/quotes.py). Must not do I/O or know a wire.
 
 For a dialect (`create_app(world, exchange) -> Starlette` in sandbox/dialects/<venue>.py):
 * `world.sync()` first in every request and WebSocket frame: runs what became due.

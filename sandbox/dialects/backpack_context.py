@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from sandbox.announcer import never
 from sandbox.dialects import backpack_errors as errors
 from sandbox.dialects.backpack_ledger import Ledger
 from sandbox.dialects.backpack_numbers import US_PER_MS, US_PER_S
@@ -150,7 +151,7 @@ class Twin:
 def build_twin(world: World, exchange: Exchange) -> Twin:
     """Return a twin whose ledger listens to the exchange."""
     ledger = Ledger(exchange, world.now_us)
-    exchange.subscribe(ledger.on_event)
+    exchange.subscribe(ledger.on_event, never)
     return Twin(
         world=world,
         exchange=exchange,

@@ -36,7 +36,7 @@ class PublicRoutes:
     def __init__(self, twin: Twin) -> None:
         self._twin = twin
         self._lagged: dict[str, deque[BookSnapshot]] = {}
-        twin.exchange.subscribe(self._keep_book)
+        twin.exchange.subscribe(self._keep_book, lambda _: bool(self._depth_lag_us()), (BookChanged,))
 
     def routes(self) -> list[Route]:
         """Return the routing table."""

@@ -111,6 +111,11 @@ def _parse_kline(text: str, rest: str, twin: Twin) -> StreamName:
     return StreamName(text, "kline", _known(symbol, twin))
 
 
+def _book_streams(spec: MarketSpec) -> frozenset[tuple[str, str | None]]:
+    depths = ("depth", *(f"depth.{window_ms}ms" for window_ms in DEPTH_WINDOWS_MS))
+    return frozenset((f"{stream}.{spec.symbol}", None) for stream in (*depths, "bookTicker"))
+
+
 def _known(symbol: str, twin: Twin) -> str:
     if symbol not in twin.by_symbol:
         raise StreamRefusal(4005, "Invalid market")
@@ -129,7 +134,8 @@ class Hub:
         self._interest_sent_us: dict[str, int] = {}
         self._candles: dict[str, Candle] = {}  # by stream name: the newest that was sent
         self._mergers: dict[str, _DepthMerger] = {}
-        twin.exchange.subscribe(self.on_event)
+        self._book_streams = {i: _book_streams(spec) for i, spec in twin.exchange.markets.items()}
+        twin.exchange.subscribe(self.on_event, self._watches)
         twin.ledger.notify_settled(self._send_balance)
 
     def subscribe(self, receiver: Receiver, stream: StreamName, account_id: str | None) -> None:
@@ -177,8 +183,10 @@ class Hub:
 
     def _send_candle(self, name: str, spec: MarketSpec, length: int) -> None:
         """Send the running candle of a stream; the one before it once more, closed, when a new one began."""
-        newest = self._twin.exchange.newest_candle(spec.instrument, length)
-        if (name, None) not in self._subscribers or newest is None:
+        newest = None
+        if (name, None) in self._subscribers:
+            newest = self._twin.exchange.newest_candle(spec.instrument, length)
+        if newest is None:
             self._candles.pop(name, None)
             return
         before, now_us = self._candles.get(name), self._now()
@@ -202,6 +210,10 @@ class Hub:
         )
         if fill.cause is FillCause.LIQUIDATION:
             self._send(_LIQUIDATION, None, lambda: frames.liquidation_frame(spec, fill, self._now()))
+
+    def _watches(self, instrument: str) -> bool:
+        """Whether a stream of the book has a subscriber."""
+        return not self._subscribers.keys().isdisjoint(self._book_streams[instrument])
 
     def _on_book(self, event: BookChanged) -> None:
         spec = self._spec(event.instrument)

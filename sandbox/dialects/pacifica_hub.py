@@ -67,7 +67,7 @@ class Hub:
         self._frames = Frames(exchange, self._rows)
         self._subscribers: dict[Key, dict[Subscriber, None]] = {}
         self._tops: dict[str, object] = {}
-        exchange.subscribe(self._on_event)
+        exchange.subscribe(self._on_event, self._watches)
         world.every(BOOK_BEAT_US, self._send_books)
         world.every(PRICES_BEAT_US, self._send_prices)
 
@@ -170,6 +170,10 @@ class Hub:
                 self._send_account_info(event.account)
             case _:
                 return
+
+    def _watches(self, instrument: str) -> bool:
+        """Whether a subscription needs each change of the book; the channel `book` looks at its own beat."""
+        return ("bbo", self._rows.symbol(instrument), 0) in self._subscribers
 
     def _on_book(self, event: BookChanged) -> None:
         symbol = self._rows.symbol(event.instrument)

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+from sandbox.announcer import never
 from sandbox.dialects.pacifica_errors import ApiError
 from sandbox.events import BalanceChanged, Event, FillBusted, FillHappened, FundingPaid
 from sandbox.exchange import Exchange
@@ -60,7 +61,7 @@ class Owners:
         self._explained: dict[str, Decimal] = {}  # since the last BalanceChanged
         self._number = 0
         self._transferring = False
-        exchange.subscribe(self._on_event)
+        exchange.subscribe(self._on_event, never, (FillHappened, FillBusted, FundingPaid, BalanceChanged))
 
     # --- subaccounts ----------------------------------------------------------------------------
     def create(self, main: str, subaccount: str, now_us: int) -> None:

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.announcer import never
 from sandbox.candles import CandlePrice, span
 from sandbox.dialects.pacifica_candles import candle_row, check_span, interval_us
 from sandbox.dialects.pacifica_desk import Desk, Outcome
@@ -82,7 +83,7 @@ class OrderEvents:
     def __init__(self, exchange: Exchange, rows: Rows) -> None:
         self._rows = rows
         self._events: dict[int, deque[dict[str, object]]] = {}
-        exchange.subscribe(self._on_event)
+        exchange.subscribe(self._on_event, never, (OrderChanged,))
 
     def of(self, order_id: int) -> list[dict[str, object]] | None:
         """Events of one order; None if it never had one."""

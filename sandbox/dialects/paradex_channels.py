@@ -40,6 +40,7 @@ _MARKET_CHANNELS: Final = frozenset({"bbo", "trades", "funding_data", "markets_s
 _ACCOUNT_CHANNELS: Final = frozenset(
     {"account", "positions", "balance_events", "tradebusts", "transfers", "transaction"}
 )
+_BOOK_TOPICS: Final = frozenset({"deltas", "snapshot", "bbo"})
 _ACCOUNT_MARKET_CHANNELS: Final = frozenset({"orders", "fills", "funding_payments"})
 
 
@@ -138,7 +139,7 @@ class Feed:
         self._busy_fills: dict[str, list[Fill]] = defaultdict(list)
         self._seq_no = views.world.now_us() * 1000
         self._held_until_us = 0
-        views.exchange.subscribe(self._on_event)
+        views.exchange.subscribe(self._on_event, self._watches)
 
     def subscribe(self, subscriber: Subscriber, channel: Channel) -> None:
         """Add a subscriber; a book channel starts with the whole book at once."""
@@ -171,7 +172,7 @@ class Feed:
                 spec = self._spec(event.instrument)
                 row = partial(market_rows.trade_row, spec, event, ids=self._views.ids)
                 self._publish("trades", spec.symbol, row)
-            case MarkChanged():
+            case MarkChanged() if self._channels:
                 spec = self._spec(event.instrument)
                 self._publish("markets_summary", spec.symbol, partial(self._views.summary, spec))
                 self._publish("funding_data", spec.symbol, partial(self._views.funding, spec))
@@ -191,6 +192,11 @@ class Feed:
             case FillBusted():
                 row = partial(rows.tradebust_row, event.fill, ids=self._views.ids, time_us=event.undo.time_us)
                 self._publish("tradebusts", "", row, account=event.fill.account)
+
+    def _watches(self, instrument: str) -> bool:
+        """Whether a channel of the book has a subscriber."""
+        symbol = self._spec(instrument).symbol
+        return any(c.topic in _BOOK_TOPICS and c.market in (symbol, ALL) for c in self._channels.values())
 
     def _on_book(self, event: BookChanged) -> None:
         spec = self._spec(event.instrument)

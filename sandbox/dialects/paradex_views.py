@@ -9,6 +9,7 @@ from collections import deque
 from decimal import Decimal
 from typing import Final
 
+from sandbox.announcer import never
 from sandbox.dialects import paradex_market_rows as market_rows
 from sandbox.dialects import paradex_rows as rows
 from sandbox.dialects.paradex_errors import ApiError
@@ -140,7 +141,7 @@ class VenueLog:
         for spec in views.exchange.markets.values():
             self.funding[spec.instrument] = deque(maxlen=FUNDING_ROWS_MAX)
             self._record(spec, views.world.now_us())
-        views.exchange.subscribe(self._on_event)
+        views.exchange.subscribe(self._on_event, never)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, MarkChanged):
