@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 WORKERS ?= 2
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
-.PHONY: help demo test test-slow contract-quirks bench bench-leg-risk soak simulate crash-matrix lint types check docs lock up down clean
+.PHONY: help demo test test-slow contract-quirks bench bench-leg-risk soak simulate crash-matrix chaos postgres lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -75,6 +75,10 @@ docs: .venv/.dev          ## write the tables of docs/venues from what the conne
 lock: .venv/.uv           ## resolve the pins again (needs the package index)
 	$(UV) pip compile pyproject.toml --extra dev --extra build -c constraints.txt --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements-dev.lock
 	$(UV) pip compile pyproject.toml --extra build -c requirements-dev.lock --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	$(UV) pip compile pyproject.toml --extra build --extra postgres -c requirements-dev.lock --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements-postgres.lock
+
+postgres: .venv/.run      ## add the driver for a store on Postgres (docs/runbook.md says how to use it)
+	$(call fetch,requirements-postgres.lock)
 
 clean:           ## remove the environment and the data folder
 	rm -rf .venv var
@@ -86,9 +90,12 @@ clean:           ## remove the environment and the data folder
 	@touch $@
 
 # uv when it could be had, pip otherwise: the same lock, the same hashes.
-define install
+define fetch
 	@if [ -x $(UV) ]; then $(UV) pip install -q --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r $(1); \
 	else $(BIN)/pip install -q --disable-pip-version-check --no-deps --require-hashes -r $(1); fi
+endef
+define install
+	$(call fetch,$(1))
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q $(PACKAGES)
 endef

@@ -6,7 +6,10 @@ Everything about money is in the store and at the venues; Prefect launches this,
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -28,9 +31,16 @@ from flows.steps import PREFECT
 from flows.story import run_session, summary_of
 from flows.wiring import create_session, home, open_desk, open_home_store
 from store import Session, SessionStatus, Store
+from store.errors import StoreUnreachable
 from store.requests import SessionRequest
 from tasks.desk import sit_down
 from tasks.publish import Board
+
+_log = logging.getLogger("hedging.session")
+
+STORE_LOOK_S = 2.0
+STORE_LOOKS_MAX = 60
+STORE_LOSSES_MAX = 20
 
 
 @flow(name="hedging-session", persist_result=False, validate_parameters=True)
@@ -54,15 +64,43 @@ async def hedging_session(
             return summary_of(session, refusals={}, report=None)  # this run died after its last word
         await store.journal.set_flow_run(session.session_id, _run_id())
         try:
-            async with open_desk(store, session.session_id, environment) as desk:
-                sit_down(desk)
-                # Read again: while this run waited for the lease, another one may have driven the session.
-                return await run_session(desk, store.reads.session(session.session_id), PREFECT, Board())
+            return await outlasting(store, session.session_id, lambda: _drive(store, session.session_id, environment))
         except (Exception, asyncio.CancelledError) as error:
             await _note_failure(store, session.session_id, error)
             raise
     finally:
         store.close()
+
+
+async def outlasting(
+    store: Store, session_id: str, drive: Callable[[], Awaitable[dict[str, Any]]],
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> dict[str, Any]:  # fmt: skip
+    """Drive a session; where the database server goes away, wait for it and begin anew, which is recovery.
+
+    Raises StoreUnreachable when it stays away for STORE_LOOKS_MAX looks, or goes away STORE_LOSSES_MAX times.
+    """
+    for _ in range(STORE_LOSSES_MAX):
+        try:
+            return await drive()
+        except StoreUnreachable as error:
+            lost = error
+            _log.error("session %s: %s; nothing is sent until it answers", session_id, error)
+        for _look in range(STORE_LOOKS_MAX):
+            await sleep(STORE_LOOK_S)
+            with suppress(StoreUnreachable):
+                store.reads.session(session_id)
+                break
+        else:
+            break
+    raise lost
+
+
+async def _drive(store: Store, session_id: str, environment: Environment) -> dict[str, Any]:
+    async with open_desk(store, session_id, environment) as desk:
+        sit_down(desk)
+        # Read again: while this run waited for the lease, another one may have driven the session.
+        return await run_session(desk, store.reads.session(session_id), PREFECT, Board())
 
 
 def _claim(

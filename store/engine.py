@@ -3,20 +3,26 @@
 SQLite: WAL, synchronous=FULL (what was acknowledged survives power loss), foreign keys on. The driver's own implicit
 transactions are switched off; a writer's transaction begins IMMEDIATE, a reader's begins deferred on a connection
 that cannot write, so it sees one consistent state.
+
+Postgres: what was acknowledged is on the server's disk. A lock is waited for as long as SQLite's, a process that froze
+in the middle of a transaction loses it, and a server that went away is waited for where it was there before.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import ArgumentError
 
 from core.errors import ConfigurationError
@@ -24,6 +30,23 @@ from core.numbers import plain
 from store.errors import StoreError
 
 BUSY_TIMEOUT_S = 30.0
+# A server that is killed is back within seconds; beyond this a run's lease would run out while it waits.
+RECONNECT_S = 10.0
+FROZEN_TRANSACTION_S = 10.0
+_RECONNECT_PAUSE_S = 0.25
+_POSTGRES: Mapping[str, object] = {
+    "application_name": "hedge",
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "options": f"-c lock_timeout={BUSY_TIMEOUT_S:.0f}s -c synchronous_commit=on "
+    f"-c idle_in_transaction_session_timeout={FROZEN_TRANSACTION_S:.0f}s",
+}
+
+
+_wait = threading.Event().wait
 
 
 def sqlite_url(home: Path) -> str:
@@ -82,13 +105,44 @@ class _DriverConnection(Protocol):
 
 
 def _engine(url: str) -> Engine:
-    options: dict[str, object] = {}
-    if _parse(url).get_backend_name() == "sqlite":
+    parsed, options = _parse(url), dict[str, object]()
+    is_postgres = parsed.get_backend_name() == "postgresql"
+    if is_postgres:
+        # What the URL says itself is the operator's choice.
+        given = {name: value for name, value in _POSTGRES.items() if name not in parsed.query}
+        options |= {"connect_args": given, "pool_pre_ping": True}
+    else:
         options["connect_args"] = {"check_same_thread": False}
     try:
-        return create_engine(url, json_serializer=to_json, **options)
+        engine = create_engine(url, json_serializer=to_json, **options)
     except (ArgumentError, ModuleNotFoundError) as error:
         raise _unusable(error) from error
+    if is_postgres:
+        _connect_patiently(engine)
+    return engine
+
+
+def _connect_patiently(
+    engine: Engine,
+    monotonic: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] = _wait,
+) -> None:
+    """Let an engine that was connected once try again for RECONNECT_S; the first time a failure is told at once."""
+    state = {"was_connected": False}
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(dialect: Dialect, _record: object, arguments: list[Any], named: dict[str, Any]) -> DBAPIConnection:
+        deadline = monotonic() + RECONNECT_S
+        while True:
+            try:
+                made = dialect.connect(*arguments, **named)
+            except dialect.loaded_dbapi.OperationalError:
+                if not state["was_connected"] or monotonic() >= deadline:
+                    raise
+                pause(_RECONNECT_PAUSE_S)
+            else:
+                state["was_connected"] = True
+                return made
 
 
 def _parse(url: str) -> URL:

@@ -4,6 +4,7 @@ HedgeError
 └── StoreError              the database did not do what was asked; nothing was acknowledged
     ├── StoreFull           STORE_FULL: disk or quota is full
     ├── StoreBusy           STORE_BUSY: another process holds the database, or the writer's queue stays full
+    │   └── StoreUnreachable STORE_UNREACHABLE: the database server does not answer, or went away
     ├── StoreClosed         STORE_CLOSED: the journal was closed before this could be written
     ├── SegmentCorrupt      SEGMENT_CORRUPT: a registered segment is missing or is not what was registered
     ├── WireIdTaken         WIRE_ID_TAKEN: the venue's id of an order is in use on that account; take the next attempt
@@ -33,6 +34,15 @@ class StoreBusy(StoreError):
     """Somebody else holds the database for longer than the busy timeout, or the writer cannot keep up."""
 
     code = "STORE_BUSY"
+
+
+class StoreUnreachable(StoreBusy):
+    """The database server does not answer, or went away and was not back in time. What was asked for may be repeated.
+
+    Whether a write was done is unknown where the message says so: read first, or write the same once more.
+    """
+
+    code = "STORE_UNREACHABLE"
 
 
 class StoreClosed(StoreError):

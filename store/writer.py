@@ -14,11 +14,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-from sqlalchemy import Connection, Engine, update
-from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy import Connection, Engine, Executable, literal_column, text, update
+from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from core.errors import HedgeError
-from store.errors import StoreBusy, StoreClosed, StoreError, StoreFull
+from store.errors import StoreBusy, StoreClosed, StoreError, StoreFull, StoreUnreachable
 from store.tables import CLOCK
 
 T = TypeVar("T")
@@ -27,7 +28,15 @@ QUEUE_MAX = 10_000
 BATCH_MAX = 256
 _QUEUE_TIMEOUT_S = 30.0
 _CLOSE_TIMEOUT_S = 60.0
-_TICK = update(CLOCK).values(change=CLOCK.c.change + 1).returning(CLOCK.c.change)
+_TICK: ReturningUpdate[tuple[int]] = update(CLOCK).values(change=CLOCK.c.change + 1).returning(CLOCK.c.change)
+# On Postgres a transaction whose acknowledgement was lost is asked about by its number, and done again if it is not in.
+_NUMBERED_TICK: Executable = _TICK.returning(literal_column("pg_current_xact_id()::text"))
+_FATE = text("select pg_xact_status(cast(:number as xid8))")
+_WRITES_MAX = 2
+_FATE_ASKED_MAX = 20
+_FATE_PAUSE_S = 0.25
+# Sessions ended by an administrator, a crash of another one, a start that is not over, a frozen transaction.
+_GONE = ("57P01", "57P02", "57P03", "25P03")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,7 @@ class Writer:
 
     def __init__(self, engine: Engine, *, queue_max: int = QUEUE_MAX, batch_max: int = BATCH_MAX) -> None:
         self._connection = engine.connect()
+        self._tick = _NUMBERED_TICK if engine.dialect.name == "postgresql" else _TICK
         self._queue: deque[_Job] = deque()
         self._queue_max = queue_max
         self._batch_max = batch_max
@@ -126,21 +136,56 @@ class Writer:
         return jobs
 
     def _write(self, jobs: Sequence[_Job]) -> None:
+        """Write a batch; where the server went away before it was in, write it again on a new connection."""
+        for _ in range(_WRITES_MAX):
+            error, number = self._try(jobs)
+            if error is None:
+                return
+            if not _is_unreachable(error):
+                self._answer_failure(jobs, error)
+                return
+            is_in = False if number is None else self._is_in(number)
+            if is_in:
+                return
+            if is_in is None:
+                break
+        told = "nothing was written, try again" if is_in is False else "whether this was written is unknown, read first"
+        for job in jobs:
+            job.outcome, job.error = None, StoreUnreachable(f"the database server does not answer: {told}")
+
+    def _try(self, jobs: Sequence[_Job]) -> tuple[Exception | None, str | None]:
+        """Write a batch once; return what failed, if anything, and the server's number of the transaction."""
+        number: str | None = None
         try:
             with self._connection.begin():
-                tx = Tx(self._connection, self._next_change())
+                change, *numbers = self._connection.execute(self._tick).one()
+                number = next(iter(numbers), None)
+                tx = Tx(self._connection, int(change))
                 for job in jobs:
+                    job.outcome, job.error = None, None
                     _run_alone(job, tx) if len(jobs) > 1 else _run(job, tx)
         except Exception as error:  # noqa: BLE001 - the thread's edge: every caller gets its answer
-            self._answer_failure(jobs, error)
+            return error, number
+        return None, number
 
-    def _next_change(self) -> int:
-        return int(self._connection.execute(_TICK).scalar_one())
+    def _is_in(self, number: str) -> bool | None:
+        """Tell whether a transaction whose connection broke was committed; None when the server does not say."""
+        try:
+            for _ in range(_FATE_ASKED_MAX):
+                with self._connection.begin():
+                    fate = self._connection.execute(_FATE, {"number": number}).scalar_one()
+                if fate != "in progress":
+                    return None if fate is None else bool(fate == "committed")
+                with self._changed:
+                    self._changed.wait_for(lambda: False, _FATE_PAUSE_S)
+        except DBAPIError:
+            pass
+        return None
 
     def _answer_failure(self, jobs: Sequence[_Job], error: Exception) -> None:
         """Nothing of the batch is in the database; give each operation its own transaction, or all the same answer."""
         typed = typed_error(error)
-        if len(jobs) == 1 or isinstance(typed, StoreBusy) or _lost_connection(error):
+        if len(jobs) == 1 or isinstance(typed, StoreBusy):
             for job in jobs:
                 job.outcome, job.error = None, typed
             return
@@ -164,10 +209,9 @@ def typed_error(error: Exception) -> Exception:
         )
     if _is(error, sqlite_code=5, sqlstate="55P03") or _is(error, sqlite_code=6, sqlstate="40P01"):
         return StoreBusy(f"the operational store is locked by another process ({error.orig}): find it, or try again")
-    if _lost_connection(error):
-        return StoreError(
-            f"the database connection broke ({error.orig}): whether it was written is unknown; read first"
-        )
+    if _is_unreachable(error):
+        said = next(iter(str(error.orig).splitlines()), "")
+        return StoreUnreachable(f"the database server does not answer ({said}): try again, or look at its log")
     return StoreError(f"the operational store refused: {error.orig}")
 
 
@@ -193,5 +237,11 @@ def _is(error: DBAPIError, *, sqlite_code: int, sqlstate: str) -> bool:
     return getattr(error.orig, "sqlstate", None) == sqlstate
 
 
-def _lost_connection(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+def _is_unreachable(error: Exception) -> bool:
+    """Tell whether the connection broke or could not be made; a server's refusal has a state of another kind."""
+    if not isinstance(error, DBAPIError) or isinstance(getattr(error.orig, "sqlite_errorcode", None), int):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return error.connection_invalidated or state in _GONE or str(state).startswith("08")
+    return error.connection_invalidated or isinstance(error, OperationalError)

@@ -28,7 +28,8 @@ def begin_call(
         key_id=key_id, idempotency_key=idempotency_key, call=call, body_sha256=body_sha256, holder=holder,
         held_until=held_until, status=None, body=None, created_at=now,
     )  # fmt: skip
-    if tx.connection.execute(new.on_conflict_do_nothing()).rowcount == 1:
+    # What came back says whether it was written; how many rows an insert wrote is not told by every driver.
+    if tx.connection.execute(new.on_conflict_do_nothing().returning(IDEMPOTENCY.c.key_id)).first() is not None:
         return KeptCall(CallState.FRESH)
     row = tx.connection.execute(select(IDEMPOTENCY).where(this).with_for_update()).mappings().one()
     if (row["call"], row["body_sha256"]) != (call, body_sha256):
