@@ -6,8 +6,8 @@ price path, so a card that moves it puts it back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -45,15 +45,26 @@ def _truth(bench: Bench, client_order_id: str) -> list[dict[str, Any]]:
     return [o for account in accounts.values() for o in account["orders"] if o["client_id"] == wire_id]
 
 
-@contextmanager
-def _price_at(bench: Bench, share: Decimal) -> Iterator[None]:
-    """Move the twins' common price to a share of what it is, and put it back."""
+@asynccontextmanager
+async def _price_at(bench: Bench, share: Decimal) -> AsyncIterator[None]:
+    """Move the twins' common price to a share of what it is, put it back, and wait until the venue's book shows it.
+
+    A venue may show its book late. The wait is for the fall to be seen and to be over: the next card would else price
+    its orders by a market that is gone.
+    """
     before = Decimal(bench.wire.door.state()["reference"][bench.symbol])
+    halfway = before * (1 + share) / 2
     bench.wire.door.control("price", instrument=bench.symbol, price=str(before * share))
     try:
         yield
+        await _mid(bench, lambda mid: mid < halfway)
     finally:
         bench.wire.door.control("price", instrument=bench.symbol, price=str(before))
+        await _mid(bench, lambda mid: mid > halfway)
+
+
+async def _mid(bench: Bench, claim: Callable[[Decimal], bool]) -> None:
+    await until(lambda: bench.client.book(bench.symbol), lambda book: book.mid is not None and claim(book.mid))
 
 
 async def _stop_loss(bench: Bench) -> TriggerIntent:
@@ -177,7 +188,7 @@ async def a_stop_loss_goes_off_by_price(bench: Bench) -> None:
     since, trigger = bench.now() - A_MOMENT, await _stop_loss(bench)
     await _waits(bench, trigger)
     assert [p.quantity for p in await bench.client.positions()] == [trigger.order.quantity]
-    with _price_at(bench, FALL):
+    async with _price_at(bench, FALL):
         await until(bench.client.positions, lambda found: len(found) == 0)
     await until(lambda: bench.surface.desk.open_triggers(bench.symbol), lambda found: len(found) == 0)
     sold = await until(
@@ -200,7 +211,7 @@ async def a_cancelled_trigger_never_goes_off(bench: Bench) -> None:
     assert isinstance(await bench.surface.desk.cancel_trigger(trigger, order_id), CancelTaken)
     await until(lambda: bench.surface.desk.open_triggers(bench.symbol), lambda found: len(found) == 0)
     assert isinstance(await bench.surface.desk.cancel_trigger(trigger, order_id), CancelRefused)
-    with _price_at(bench, FALL):
+    async with _price_at(bench, FALL):
         await _mark_below(bench, trigger.trigger_price)
         await bench.outside.sleep(ASIDE.total_seconds())
         (position,) = await bench.client.positions()
