@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ from core.order_limits import check_order_limits
 from core.risk import FundFacts, fund_check
 from core.strategy import Strategy, check_against_markets
 from flows.accounts import Account
+from flows.startable import require_startable
 from flows.wiring import stored_request
 from store import Session
 
@@ -47,12 +47,14 @@ async def check_strategy(services: Services, strategy: Strategy, accounts: Mappi
 async def check_can_start(services: Services, session: Session, accounts: Mapping[str, Account]) -> None:
     """Raise the error that says why a session cannot start now: accounts, funds or market data.
 
-    Raises AccountNotActive, InsufficientBalance, InvalidStrategy, MarketDataUnavailable. The run checks all of it
-    again, and more, before its first order.
+    Raises AccountNotActive, InsufficientBalance, InvalidStrategy, MarketDataUnavailable, RiskLimitExceeded. The run
+    checks all of it again, and more, before its first order.
     """
     request = stored_request(session)
     strategy = request.to_strategy()
-    await _require_free(services, session, services.now())
+    await read(
+        require_startable, services.store, session, services.now(), naked_day_max=services.settings.naked_day_max
+    )  # fmt: skip
     await check_strategy(services, strategy, accounts)
     readers = await _readers(services, accounts)
     margins = await _ask(readers, lambda reader: reader.margin())
@@ -84,17 +86,6 @@ async def check_can_start(services: Services, session: Session, accounts: Mappin
                 for s in short
             },
         )  # fmt: skip
-
-
-async def _require_free(services: Services, session: Session, now: datetime) -> None:
-    for name in session.accounts:
-        lease = await read(services.store.reads.lease, f"account:{name}")
-        if lease is not None and lease.expires_at > now and not lease.holder.startswith(session.session_id + "/"):
-            holder = lease.holder.partition("/")[0]
-            raise AccountNotActive(
-                f"account {name} is held by the running session {holder}; stop it or wait for its end",
-                accountId=name, sessionId=holder,
-            )  # fmt: skip
 
 
 async def _require_flat(readers: Mapping[str, VenueReader], symbol: str) -> None:

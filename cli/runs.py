@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -13,6 +14,8 @@ from api.runs import Created, Runs
 from api.starts import Starter
 from cli.place import NotReachable, now
 from core.errors import InvalidSessionStatus
+from flows.day_limit import naked_day_max
+from flows.startable import require_startable
 from store import Session, SessionStatus, Store
 from store.api_records import Start, StartState
 from store.home import Home
@@ -23,10 +26,11 @@ T = TypeVar("T")
 def start(store: Store, home: Home, session: Session) -> str:
     """Start a pending session, or run one again whose run died; return the flow run's id.
 
-    Raises InvalidSessionStatus, and NotReachable when Prefect did not take the run: a pending session is pending again
-    then, unless Prefect's answer was lost: asking again is safe.
+    Raises InvalidSessionStatus; AccountNotActive and RiskLimitExceeded as the API does; and NotReachable when Prefect
+    did not take the run: a pending session is pending again then, unless its answer was lost: asking again is safe.
     """
     if session.status is SessionStatus.PENDING:
+        require_startable(store, session, now(), naked_day_max=naked_day_max(os.environ))
         try:
             outcome = _with_starter(store, home, lambda starter: starter.start(session.session_id))
         except ServiceUnavailable as error:

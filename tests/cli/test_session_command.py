@@ -305,3 +305,16 @@ def test_what_is_not_there_is_one_sentence_and_code_2(machine: Machine, argument
     assert ended.code == 2
     assert ended.err.startswith("hedge: ")
     assert ended.err.count("\n") == 1
+
+
+def test_start_minds_who_holds_the_accounts_as_the_api_does(
+    machine: Machine, prefect: FakePrefect, tmp_path: Path
+) -> None:
+    session_id = machine.hedge("session", "create", request_file(tmp_path)).out.strip()
+    with machine.store() as store:
+        store.journal.acquire_lease.now("account:account2", "other/run", attempt=1, ttl_s=60, now=now())
+    refused = machine.hedge("session", "start", session_id)
+    assert refused.code == 2
+    assert "account account2 is held by the running session other; stop it or wait for its end" in refused.err
+    assert prefect.created == []
+    assert machine.hedge("session", "show", session_id, "--json").document["status"] == "pending"
