@@ -82,7 +82,9 @@ class VenueDesk(Protocol):
     async def edit(self, intent: OrderIntent, venue_order_id: str, replacement: OrderIntent) -> PlaceOutcome:
         """Change price and quantity of a resting order to the replacement's; raise NotOffered where there is no edit.
 
-        Accepted carries the order that rests now, whose venue order id may be a new one.
+        An edit keeps the client order id, so the journal's firewall never sees it: one whose price lies nearer to the
+        other side than `intent`, the journalled one, is NotSent. Accepted carries the order that rests now, whose venue
+        order id may be a new one.
         """
 
     async def place_trigger(self, trigger: TriggerIntent) -> PlaceOutcome:

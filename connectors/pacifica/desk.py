@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations
 
+from connectors.edits import past_the_firewall
 from connectors.http import Answer
 from connectors.pacifica import build, build_desk, outcomes, parse_account, parse_orders, reading, wire
 from connectors.pacifica.records import PacificaRecords
@@ -82,6 +83,9 @@ class PacificaDesk:
         if market is None:
             return self._foreign(replacement)
         command = build_desk.edit_order(intent, venue_order_id, replacement, market)
+        unguarded = past_the_firewall(intent, replacement)
+        if unguarded is not None:
+            return NotSent(f"pacifica: {unguarded}")
         answer = await self._rest.send(command, replacement)
         if not isinstance(answer, Answer):
             return answer

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import combinations
 
+from connectors.edits import past_the_firewall
 from connectors.http import Answer
 from connectors.paradex import batches, build, outcomes, parse, parse_account
 from connectors.paradex.order_writer import Body, OrderWriter
@@ -121,6 +122,9 @@ class ParadexDesk:
         market.check_quantity(replacement.quantity)
         if _fixed(intent) != _fixed(replacement):
             return NotSent("paradex changes price and quantity of an order only; cancel it and place another")
+        unguarded = past_the_firewall(intent, replacement)
+        if unguarded is not None:
+            return NotSent(f"paradex: {unguarded}")
         try:
             token = await self._rest.permit(replacement)
         except VenueError as failure:

@@ -138,9 +138,9 @@ async def test_an_edit_into_something_else_is_not_offered(client, venue, changes
 
 async def test_an_edit_that_was_refused_may_have_lost_the_order(client, venue) -> None:
     venue.replies["/orders/edit"] = no(422, "PostOnly order would cross the book", 0)
-    assert isinstance(await client.desk.edit(resting(), "7", resting(price=Decimal(3100))), Unknown)
+    assert isinstance(await client.desk.edit(resting(), "7", resting(price=Decimal(2900))), Unknown)
     venue.replies["/orders/edit"] = httpx.ReadTimeout("no answer")
-    assert isinstance(await client.desk.edit(resting(), "7", resting(price=Decimal(3100))), Unknown)
+    assert isinstance(await client.desk.edit(resting(), "7", resting(price=Decimal(2900))), Unknown)
 
 
 # ---- fill or kill, triggers
@@ -258,4 +258,10 @@ async def test_orders_of_another_account_are_not_sent(client, venue) -> None:
     assert [type(o) for o in await client.desk.place_batch([foreign])] == [NotSent]
     assert isinstance(await client.desk.edit(foreign, "7", foreign), NotSent)
     assert isinstance(await client.desk.place_trigger(trigger(order=replace(foreign, reduce_only=True))), NotSent)
+    assert venue.requests == []
+
+
+async def test_an_edit_toward_the_other_side_is_not_sent(client, venue) -> None:
+    outcome = await client.desk.edit(resting(), "7", resting(price=resting().price + Decimal(1)))
+    assert isinstance(outcome, NotSent)
     assert venue.requests == []

@@ -354,7 +354,8 @@ async def test_an_edit_that_would_cross_never_looks_as_if_the_former_order_were_
     assert isinstance(placed, Accepted)
     crossing = replace(resting, price=floor_to(book.mid * Decimal("1.01"), market.tick))
     with quirk(twins, "post_only_cross", answer):
-        outcome = await client.desk.edit(resting, placed.report.venue_order_id, crossing)
+        # Journalled at the price that crosses now, moved away from it before, and moved back.
+        outcome = await client.desk.edit(crossing, placed.report.venue_order_id, crossing)
     assert isinstance(outcome, Accepted | Unknown)
     assert await client.open_orders(ETH) == []
     assert await client.positions() == []

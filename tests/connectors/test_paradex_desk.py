@@ -346,3 +346,9 @@ async def test_leverage_is_a_whole_number_from_one(
     with pytest.raises(PrecisionRefused):
         await client.desk.set_leverage("ETH/USD", leverage)
     assert venue.asked("GET /v1/account/margin") == []
+
+
+async def test_an_edit_toward_the_other_side_is_not_sent(client: ParadexClient, venue: ScriptedVenue) -> None:
+    outcome = await client.desk.edit(resting(), ORDER_ID, resting(price=resting().price + Decimal(1)))
+    assert isinstance(outcome, NotSent)
+    assert venue.asked(f"PUT /v1/orders/{ORDER_ID}") == []
