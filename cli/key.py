@@ -10,7 +10,6 @@ import typer
 from cli.nouns import noun
 from cli.output import columns, emit
 from cli.place import now, opened
-from core.errors import ConfigurationError
 from store.api_records import Scope
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 app = noun("Keys of the HTTP API.")
 
-NAME_MAX = 64
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 _Scopes = Annotated[
     list[Scope] | None,
@@ -31,11 +29,17 @@ def create(
     name: Annotated[str, typer.Argument(help="What it is for.")], scope: _Scopes = None, as_json: AsJson = False
 ) -> None:
     """Make a key (scope read without --scope) and show it, this once."""
-    from api.auth import make_key
+    from pydantic import ValidationError
 
-    if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
-        raise ConfigurationError(f"name: 1 to {NAME_MAX} printable characters", field="name")
-    key, text = make_key(name, scope or [Scope.READ], at=now(), random=secrets.token_bytes)
+    from api.auth import make_key
+    from api.documents.keys import NewKey
+    from store.requests import refusal
+
+    try:
+        wish = NewKey(name=name, scopes=scope or [Scope.READ])
+    except ValidationError as error:
+        raise refusal(error) from None
+    key, text = make_key(wish.name, wish.scopes, at=now(), random=secrets.token_bytes)
     with opened() as store:
         store.journal.create_api_key.now(key)
     if as_json:

@@ -42,6 +42,7 @@ def _printable(text: str) -> str:
     return text
 
 
+Name = Annotated[str, Field(min_length=3, max_length=50), AfterValidator(_printable)]  # of a session, of an API key
 Number = BeforeValidator(_no_truth_value)
 Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), allow_inf_nan=False)]
 Fraction = Annotated[Decimal, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -119,7 +120,7 @@ class StrategyForm(_Document):
 class SessionRequest(_Document):
     """One hedging session. volumeTarget in USD of hedged notional, duration in milliseconds; at least one of them."""
 
-    name: Annotated[str, Field(min_length=3, max_length=50), AfterValidator(_printable)] | None = None
+    name: Name | None = None
     strategy: StrategyForm
     accounts: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=64)]],

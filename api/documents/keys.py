@@ -8,12 +8,13 @@ from pydantic import Field
 
 from api.documents.common import Answer, Document, Time
 from store.api_records import Scope
+from store.requests import Name
 
 
 class NewKey(Document):
     """A key that is wished for. read < trade < admin; kill alone may stop and flatten and see nothing."""
 
-    name: Annotated[str, Field(min_length=3, max_length=50)]
+    name: Name
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from cli_world import Machine
 
 from api.auth import Keys
@@ -55,3 +56,12 @@ def test_bad_names_and_scopes_are_refused(machine: Machine) -> None:
     assert machine.hedge("key", "create", "a\nb").code == 2
     assert machine.hedge("key", "create", "x", "--scope", "everything").code == 2
     assert machine.hedge("key", "list", "--json").document == []
+
+
+@pytest.mark.parametrize("name", ["ab", "x" * 51, "a\x1bb c"])
+def test_names_of_keys_obey_the_rule_of_the_api(machine: Machine, name: str) -> None:
+    refused = machine.hedge("key", "create", name)
+    assert refused.code == 2
+    assert refused.err.startswith("hedge: name: ")
+    for taken in ("abc", "x" * 50):
+        assert machine.hedge("key", "create", taken).code == 0
