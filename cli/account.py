@@ -120,20 +120,27 @@ def remove(
     from store.keystore import Keystore
 
     home = here()
+    keystore = Keystore(home.path)
     entry = next((e for e in listed(home.path) if e.id == account_id), None)
-    if entry is None:
+    # Without an entry, keys under that name are what a removal that died in between left behind.
+    labels = [
+        lb for lb in keystore.labels() if lb.account_id == account_id and (entry is None or lb == label_of(entry))
+    ]
+    if entry is None and not labels:
         raise InsufficientAccounts(
             f"no account {clean(account_id)[:64]} is listed; `hedge account list` shows all", field="account"
         )
     _refuse_while_used(account_id)
     if not yes:
-        typer.confirm(f"forget account {account_id} ({entry.venue}, {entry.environment}) and its key?", abort=True)
-    was_sealed = Keystore(home.path).remove(label_of(entry))
+        where = f"{entry.venue}, {entry.environment}" if entry else "no longer listed, its key is still sealed"
+        typer.confirm(f"forget account {account_id} ({where}) and its key?", abort=True)
+    # The list first: an entry without its key would keep every account of its environment from being used.
     take_out(home.path, account_id)
+    was_sealed = sum(keystore.remove(label) for label in labels) > 0  # each of them, not only the first
     if as_json:
         emit({"accountId": account_id, "removed": True, "keyRemoved": was_sealed})
     else:
-        left = "" if was_sealed else f"; its key was not sealed, look for {entry.variable}"
+        left = "" if was_sealed or entry is None else f"; its key was not sealed, look for {entry.variable}"
         typer.echo(f"account {account_id} is forgotten{left}")
 
 

@@ -284,3 +284,23 @@ def test_check_without_venues_fails_with_a_reason_each(machine: Machine) -> None
     assert ended.code == 1
     assert [row["usable"] for row in ended.document] == [False] * 3
     assert all(row["problem"] and row["equity"] is None for row in ended.document)
+
+
+@pytest.mark.parametrize("dies_in", ["flows.roster", "store.keystore"])
+def test_a_removal_that_died_in_between_is_finished_by_the_next(
+    sealed: Machine, monkeypatch: pytest.MonkeyPatch, dies_in: str
+) -> None:
+    """Whichever half was not reached: never an entry without its key, which would shut its whole environment."""
+    target = "flows.roster.remove" if dies_in == "flows.roster" else "store.keystore.Keystore.remove"
+
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(target, killed)
+        assert sealed.hedge("account", "remove", "main", "--yes").code != 0
+    entries, labels = listed(sealed.home), Keystore(sealed.home).labels()
+    assert {e.id for e in entries} <= {label.account_id for label in labels}
+    assert sealed.hedge("account", "remove", "main", "--yes").code == 0
+    assert (listed(sealed.home), Keystore(sealed.home).labels()) == ([], [])
+    assert sealed.hedge("account", "remove", "main", "--yes").code == 2
