@@ -120,6 +120,11 @@ class Reads:
         """Count what `sessions` would return without a limit."""
         return self._count(select(func.count()).select_from(SESSIONS).where(*_session_filter(statuses, account_id)))
 
+    def session_ids(self, statuses: Collection[SessionStatus]) -> list[str]:
+        """Return the ids of every session in one of these statuses, as of one moment and however many, oldest first."""
+        chosen = select(SESSIONS.c.session_id).where(*_session_filter(statuses, None))
+        return self._all(chosen.order_by(SESSIONS.c.created_at), lambda row: str(row["session_id"]))
+
     def pair(self, pair_id: str) -> Pair:
         """Return one pair; raise RecordNotFound."""
         found = self._all(select(PAIRS).where(PAIRS.c.pair_id == pair_id), pair_of)

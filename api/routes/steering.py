@@ -14,7 +14,7 @@ from api.bodies import no_body
 from api.context import Caller, Here, read
 from api.documents.sessions import FlattenAnswer, SteerAnswer
 from api.guard import GuardedRoute, needs
-from api.paging import LIMIT_MAX, SessionId
+from api.paging import SessionId
 from api.routes.sessions import require_status
 from api.settings import STOP_WAIT_S_MAX
 from api.steering import STATUSES, Steered, require_no_critical_breach, steer
@@ -73,14 +73,13 @@ async def flatten_all(request: Request, here: Here, caller: Caller, wait: Wait =
     """The kill switch: get every active or paused session flat and end it."""
     await no_body(request)
     live = (SessionStatus.ACTIVE, SessionStatus.PAUSED)
-    found = await read(here.store.reads.sessions, statuses=live, limit=LIMIT_MAX)
-    steering = (
-        steer(here, s.session_id, CommandKind.FLATTEN, by=caller.name, wait_s=_wait_s(here, wait)) for s in found
-    )
+    # Their ids at one moment: pages would shift while the first ones get flat, and somebody would be left out.
+    found = await read(here.store.reads.session_ids, live)
+    steering = (steer(here, name, CommandKind.FLATTEN, by=caller.name, wait_s=_wait_s(here, wait)) for name in found)
     ends = await asyncio.gather(*steering, return_exceptions=True)
     # One session that cannot be told must not keep the others from being told; all of them were by now.
     pending = any(not isinstance(end, Steered) or end.is_pending for end in ends)
-    stand = [await read(here.store.reads.session, s.session_id) for s in found]
+    stand = [await read(here.store.reads.session, name) for name in found]
     answer = FlattenAnswer(sessions=[steered(session) for session in stand], pending=pending)
     return _answer(answer, pending=pending)
 

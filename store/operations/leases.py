@@ -51,9 +51,14 @@ def renew_lease(tx: Tx, scope: str, holder: str, *, attempt: int, ttl_s: float, 
 
 
 def renew_many(tx: Tx, scopes: Sequence[str], holder: str, *, attempt: int, ttl_s: float, now: datetime) -> bool:
-    """Extend all leases; False when any of them was lost (the others are extended all the same)."""
-    kept = [renew_lease(tx, scope, holder, attempt=attempt, ttl_s=ttl_s, now=now) for scope in sorted(scopes)]
-    return all(kept)
+    """Extend all leases or none; False when any of them was lost: who must stop ordering keeps nobody else waiting."""
+    chosen = select(LEASES).where(LEASES.c.scope.in_(list(scopes))).order_by(LEASES.c.scope).with_for_update()
+    held = tx.connection.execute(chosen).mappings().all()
+    if len(held) < len(set(scopes)) or any(row["holder"] != holder or row["attempt"] != attempt for row in held):
+        return False
+    for scope in sorted(scopes):
+        renew_lease(tx, scope, holder, attempt=attempt, ttl_s=ttl_s, now=now)
+    return True
 
 
 def release_lease(tx: Tx, scope: str, holder: str, *, attempt: int) -> bool:

@@ -70,4 +70,8 @@ def test_losing_one_of_many_scopes_is_noticed_at_renewal(store: Store) -> None:
     store.journal.acquire_many.now([SESSION, ACCOUNT], "run-1", attempt=1, ttl_s=10, now=NOW)
     store.journal.acquire_lease.now(ACCOUNT, "run-2", attempt=1, ttl_s=10, now=later(10))
 
+    before = store.reads.lease(SESSION)
     assert not store.journal.renew_many.now([SESSION, ACCOUNT], "run-1", attempt=1, ttl_s=10, now=later(10))
+    assert store.reads.lease(SESSION) == before, "what is left to a run that has to stop is not prolonged"
+    assert not store.journal.renew_many.now([SESSION, OTHER], "run-1", attempt=1, ttl_s=10, now=later(10))
+    assert store.reads.lease(SESSION) == before
