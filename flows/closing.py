@@ -157,7 +157,8 @@ async def _end_what_is_open(desk: Desk, course: Course, heart: Heart) -> None:
         if any(not o.status.is_final for o in desk.store.reads.orders_of_pair(first.plan.pair_id)):
             return
         ended = replace(first.outcome, status=PairStatus.FAILED, completed_at=desk.now())
-        await desk.store.journal.complete_pair(first.plan.pair_id, ended)
+        reason = "its lone leg was let go, for the session's reductions to take down"
+        await desk.store.journal.complete_pair(first.plan.pair_id, ended, reason)
         desk.put_down()
     course.halted = None
 

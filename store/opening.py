@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from core.errors import ConfigurationError
+from store.certificate_reads import CertificateReads
 from store.engine import make_private, reading_engine, sqlite_file, sqlite_url, writing_engine
 from store.journal import Journal
 from store.reads import Reads
@@ -29,6 +30,7 @@ class Store:
         self.url = url
         self.journal = Journal(writing)
         self.reads = Reads(reading)
+        self.certificates = CertificateReads(reading)
         self._engines = (writing, reading)
 
     def seal(self, session_id: str) -> list[Segment]:

@@ -182,12 +182,16 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """An intent about to be written: which leg ("buy", "sell", ...) and attempt it is, and its id on the wire."""
+    """An intent about to be written: which leg ("buy", "sell", ...) and attempt it is, and its id on the wire.
+
+    decision: why it is sent; for one that evens legs out what each way out was expected to cost.
+    """
 
     intent: OrderIntent
     leg: str
     attempt: int
     wire_client_id: str
+    decision: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

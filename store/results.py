@@ -20,6 +20,7 @@ VIEWS = (
     "statements",
     "funding_checks",
     "naked_by_day",
+    "certificates",
 )
 
 
@@ -29,7 +30,8 @@ def session_rows(home: Path, view: str, session_id: str) -> list[dict[str, Any]]
         raise ValueError(f"no view {view}; there are {', '.join(VIEWS)}")
     order = {
         "pairs": "sequence", "fills": "venue_time, fill_id", "funding": "paid_at", "positions": '"at"',
-        "ledger": '"at", posting_id', "statements": "venue, account_id", "funding_checks": '"at", account_id', "naked_by_day": '"day"',
+        "ledger": '"at", posting_id', "statements": "venue, account_id", "funding_checks": '"at", account_id',
+        "naked_by_day": '"day"', "certificates": "position",
     }  # fmt: skip
     by = order.get(view, "created_at")
     with results(home) as connection:

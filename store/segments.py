@@ -30,6 +30,7 @@ from store.journal import Journal
 from store.records import Segment
 from store.tables import (
     BREACHES,
+    CERTIFICATES,
     FILLS,
     FUNDING,
     FUNDING_CHECKS,
@@ -66,6 +67,7 @@ SOURCES = (
     Source("ledger", LEDGER, "posting_id"),
     Source("statements", STATEMENTS, "statement_id"),
     Source("funding_checks", FUNDING_CHECKS, "check_id"),
+    Source("certificates", CERTIFICATES, "certificate_id"),
 )
 
 

@@ -149,6 +149,7 @@ class OrderRow(Row, table=True):
     price: Decimal = Field(sa_type=Exact)
     reference_price: Decimal = Field(sa_type=Derived)
     reduce_only: bool
+    decision: Json = Field(sa_type=JSON, sa_column_kwargs={"server_default": "{}"})
     status: str
     filled_quantity: Decimal = Field(sa_type=Exact)
     average_price: Decimal | None = Field(sa_type=Derived)
@@ -316,6 +317,23 @@ class FundingCheckRow(Row, table=True):
     change: int = Field(sa_type=BigInteger)
 
 
+class CertificateRow(Row, table=True):
+    """Certificates of pairs, chained by hash in each session; document is the very text that was hashed."""
+
+    __tablename__ = "certificates"
+    __table_args__ = (UniqueConstraint("session_id", "position"), Index(None, "pair_id"))
+    certificate_id: str = Field(primary_key=True)
+    session_id: str
+    position: int = Field(sa_type=BigInteger)
+    pair_id: str
+    kind: str
+    previous: str
+    sha256: str
+    document: str = Field(sa_type=Text)
+    created_at: datetime
+    change: int = Field(sa_type=BigInteger)
+
+
 class CommandRow(Row, table=True):
     """What operators asked of running sessions."""
 
@@ -470,6 +488,7 @@ BREACHES = _table("breaches")
 LEDGER = _table("ledger")
 STATEMENTS = _table("statements")
 FUNDING_CHECKS = _table("funding_checks")
+CERTIFICATES = _table("certificates")
 COMMANDS = _table("commands")
 LEASES = _table("leases")
 BUDGETS = _table("venue_budgets")

@@ -26,7 +26,7 @@ from connectors.venue import (
 )
 from core.errors import PrecisionRefused, SelfTradeRisk, VenueError
 from core.legs import attempt_of
-from core.numbers import ZERO
+from core.numbers import ZERO, canonical
 from core.order import (
     Fill,
     NeverSent,
@@ -188,7 +188,7 @@ async def _place(desk: Desk, state: PairState, action: Place) -> PairState:
     desk.require_lease()
     ahead = asyncio.ensure_future(desk.borrow_ahead())
     try:
-        recorded = await desk.store.journal.record_intents([_entry(desk, state, i) for i in action.intents])
+        recorded = await desk.store.journal.record_intents([_entry(desk, state, i, action) for i in action.intents])
     except WireIdTaken:
         refused = {i.client_order_id for i in action.intents}
         return replace(state, refused_ids=state.refused_ids | refused)
@@ -307,11 +307,23 @@ async def _cancel(desk: Desk, state: PairState, orders: Iterable[Order]) -> Pair
     return state
 
 
-def _entry(desk: Desk, state: PairState, intent: OrderIntent) -> JournalEntry:
+def _entry(desk: Desk, state: PairState, intent: OrderIntent, action: Place) -> JournalEntry:
     leg = next(leg for leg in state.plan.legs if leg.account.account_id == intent.account_id)
     client = desk.clients[intent.account_id]
     wire_id = client.wire_client_id(intent.client_order_id)
-    return JournalEntry(intent, leg.side.value, attempt_of(state, intent), wire_id)
+    return JournalEntry(intent, leg.side.value, attempt_of(state, intent), wire_id, why_placed(state, action))
+
+
+def why_placed(state: PairState, action: Place) -> dict[str, object]:
+    """Say why orders are sent; for those that even legs out what each way was expected to cost, quote units.
+
+    A way that was not possible is null. net: what was not hedged then, base units, long positive.
+    """
+    if action.costs is None:
+        return {"reason": action.reason}
+    costs = {"chase": action.costs.chase, "wait": action.costs.wait, "unwind": action.costs.unwind}
+    shown = {name: None if cost is None else canonical(cost) for name, cost in costs.items()}
+    return {"reason": action.reason, "net": canonical(state.net), "costs": shown}
 
 
 def unsure(desk: Desk, order: Order) -> Order:

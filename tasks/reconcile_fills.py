@@ -73,6 +73,7 @@ async def reconcile(desk: Desk, end: PairEnd) -> Reconciled:
             executed_at=result.executed_at,
             completed_at=None if isinstance(end.action, Halt) else desk.now(),
         ),
+        end.action.reason,
     )
     return Reconciled(status, result, len(matches))
 

@@ -67,7 +67,8 @@ async def resume_open_pairs(desk: Desk, course: Course) -> AsyncIterator[tuple[P
         orders = desk.store.reads.orders_of_pair(pair.plan.pair_id)
         if not orders:
             outcome = PairOutcome(status=PairStatus.CANCELLED, completed_at=desk.now())
-            await desk.store.journal.complete_pair(pair.plan.pair_id, outcome)
+            reason = "nothing was sent before the run that planned it ended"
+            await desk.store.journal.complete_pair(pair.plan.pair_id, outcome, reason)
             continue
         plan = rebuild(desk, pair)
         desk.take_up(orders)

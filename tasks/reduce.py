@@ -124,7 +124,7 @@ async def _journal(desk: Desk, draft: OrderIntent, obstacles: list[str]) -> Orde
     for attempt in range(first, first + _ATTEMPTS_MAX):
         intent = numbered(draft, attempt, desk.now())
         wire_id = desk.clients[name].wire_client_id(intent.client_order_id)
-        entry = JournalEntry(intent, reduction_leg(name), attempt, wire_id)
+        entry = JournalEntry(intent, reduction_leg(name), attempt, wire_id, {"reason": "take the position down"})
         try:
             (recorded,) = await desk.store.journal.record_intents([entry])
         except WireIdTaken:

@@ -93,7 +93,7 @@ async def _recount(desk: Desk, course: Course, busted: BustedFill) -> None:
         old, quantity=result.quantity, volume=result.volume, price=result.price, slippage=result.slippage,
         fees=result.fees,
     )  # fmt: skip
-    await desk.store.journal.complete_pair(busted.pair_id, new)
+    await desk.store.journal.complete_pair(busted.pair_id, new, "worked out anew without what the venue undid")
     course.volume += new.volume - old.volume
     course.slippage_paid += (new.slippage or ZERO) * new.volume - (old.slippage or ZERO) * old.volume
 

@@ -11,8 +11,9 @@ from sqlalchemy import RowMapping, bindparam, insert, or_, select, update
 
 from core.instrument import Venue
 from core.numbers import ZERO
-from core.order import Fill, Order
+from core.order import Fill, Order, OrderStatus
 from store.errors import StoreError
+from store.operations.certificates import correct
 from store.records import BustedFill
 from store.rows import columns_of, fill_of
 from store.tables import FILLS, ORDERS
@@ -20,7 +21,7 @@ from store.writer import Tx
 
 _INSERT = insert(FILLS)
 _KNOWN = select(FILLS.c.side, FILLS.c.quantity, FILLS.c.price).where(FILLS.c.fill_id == bindparam("fill_id"))
-_ORDERS_HERE = select(ORDERS.c.client_order_id, ORDERS.c.session_id, ORDERS.c.pair_id).where(
+_ORDERS_HERE = select(ORDERS.c.client_order_id, ORDERS.c.session_id, ORDERS.c.pair_id, ORDERS.c.status).where(
     ORDERS.c.account_id == bindparam("account_id"), ORDERS.c.venue == bindparam("venue")
 )
 _BY_CLIENT_ID = _ORDERS_HERE.where(
@@ -80,6 +81,7 @@ def bust_fill(tx: Tx, venue: Venue, account_id: str, trade_id: str, *, at: datet
     if is_new:
         tx.connection.execute(update(FILLS).where(this).values(busted_at=at, change=tx.change))
         _take_back(tx, row)
+        correct(tx, row["pair_id"], f"the venue undid the execution {trade_id}", at=at)
     return BustedFill(fill_of(row), row["session_id"], row["pair_id"], is_new)
 
 
@@ -100,6 +102,8 @@ def _record(tx: Tx, fill: Fill) -> Fill | None:
         values |= {key: order[key] for key in ("session_id", "pair_id", "client_order_id")}
         _add_fees(tx, order["client_order_id"], fill.fee)
     tx.connection.execute(_INSERT, values)
+    if order is not None and OrderStatus(order["status"]).is_final:
+        correct(tx, order["pair_id"], f"the execution {fill.trade_id} came after the pair's end", at=fill.received_time)
     return fill
 
 

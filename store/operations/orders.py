@@ -16,6 +16,7 @@ from core.errors import SelfTradeRisk
 from core.numbers import ZERO
 from core.order import Order, OrderIntent, OrderStatus, Side
 from store.errors import RecordNotFound, WireIdTaken
+from store.operations.certificates import correct
 from store.operations.fills import attribute_fills
 from store.records import JournalEntry, JournalOrder, RecordedIntent
 from store.rows import columns_of, journal_order_of, order_of
@@ -66,6 +67,8 @@ def record_order(tx: Tx, order: Order) -> JournalOrder:
     tx.connection.execute(_UPDATE, {"this_order": order_id, "change": tx.change, **progress})
     if known.order.venue_order_id is None and merged.venue_order_id is not None:
         attribute_fills(tx, merged)
+    if known.order.status.is_final:
+        correct(tx, merged.intent.pair_id, "news of an order came after the pair's end", at=merged.updated_at)
     return _get(tx, order_id)
 
 
@@ -88,7 +91,8 @@ def _record(tx: Tx, entry: JournalEntry) -> RecordedIntent:
     _check_own_orders(tx, entry.intent)
     values = columns_of(entry.intent) | {"leg": entry.leg, "attempt": entry.attempt, "change": tx.change}
     del values["evens_out"]
-    values |= {"wire_client_id": entry.wire_client_id, "status": OrderStatus.INTENDED.value}
+    values |= {"wire_client_id": entry.wire_client_id, "decision": dict(entry.decision)}
+    values |= {"status": OrderStatus.INTENDED.value}
     tx.connection.execute(_INSERT, values | {"filled_quantity": ZERO, "fees": ZERO})
     return RecordedIntent(_get(tx, entry.intent.client_order_id), is_new=True)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from sqlalchemy import insert, select, update
 
 from core.errors import SelfTradeRisk
 from core.pair import PairStatus
+from store.columns import derived
 from store.errors import RecordNotFound
+from store.operations.certificates import certify
 from store.records import NewPair, Pair, PairOutcome
 from store.rows import columns_of, pair_of
 from store.tables import PAIRS
@@ -32,12 +36,29 @@ def record_pair(tx: Tx, plan: NewPair) -> Pair:
     return _pair(tx, plan.pair_id)
 
 
-def complete_pair(tx: Tx, pair_id: str, outcome: PairOutcome) -> Pair:
-    """Write how a pair went (also an interim PARTIAL); the last call holds. Raises RecordNotFound."""
-    statement = update(PAIRS).where(PAIRS.c.pair_id == pair_id).values(**columns_of(outcome), change=tx.change)
-    if tx.connection.execute(statement).rowcount == 0:
+def complete_pair(tx: Tx, pair_id: str, outcome: PairOutcome, reason: str | None = None) -> Pair:
+    """Write how a pair went (also an interim PARTIAL), and certify it when it has ended. Raises RecordNotFound.
+
+    The last call holds; one that says the same of a pair that had ended changes nothing, its time of end included, so
+    that doing it again after a crash leaves one certificate. reason: why it ended so, for the certificate.
+    """
+    known = _find(tx, pair_id)
+    if known is None:
         raise RecordNotFound(f"no pair {pair_id}; record its plan first", pairId=pair_id)
+    if known.outcome.completed_at is None or not _is_same(known.outcome, outcome):
+        statement = update(PAIRS).where(PAIRS.c.pair_id == pair_id).values(**columns_of(outcome), change=tx.change)
+        tx.connection.execute(statement)
+        if outcome.completed_at is not None:
+            certify(tx, pair_id, at=outcome.completed_at, reason=reason)
     return _pair(tx, pair_id)
+
+
+def _is_same(known: PairOutcome, told: PairOutcome) -> bool:
+    """Tell whether an outcome is the one that is recorded, but for the moment of its end."""
+    if told.completed_at is None:
+        return False
+    recorded = {name: derived(v) if isinstance(v, Decimal) else v for name, v in columns_of(told).items()}
+    return columns_of(known) == recorded | {"completed_at": known.completed_at}
 
 
 def _find(tx: Tx, pair_id: str) -> Pair | None:

@@ -34,7 +34,7 @@ create table sealed.orders (
     venue varchar not null, account_id varchar not null, symbol varchar not null, side varchar not null,
     type varchar not null, time_in_force varchar not null,
     quantity decimal(38, 18) not null, price decimal(38, 18) not null, reference_price decimal(38, 18) not null,
-    reduce_only boolean not null, status varchar not null,
+    reduce_only boolean not null, decision varchar not null default '{}', status varchar not null,
     filled_quantity decimal(38, 18) not null, average_price decimal(38, 18), fees decimal(38, 18) not null,
     reason varchar, created_at timestamptz not null, valid_until timestamptz not null, sent_at timestamptz,
     updated_at timestamptz, completed_at timestamptz, change bigint not null
@@ -88,4 +88,10 @@ create table sealed.funding_checks (
     symbol varchar not null, "at" timestamptz not null, position decimal(38, 18) not null, price decimal(38, 18),
     rate decimal(38, 18), expected decimal(38, 18) not null, booked decimal(38, 18) not null,
     difference decimal(38, 18) not null, is_agreed boolean not null, change bigint not null
+);
+
+create table sealed.certificates (
+    certificate_id varchar not null, session_id varchar not null, position bigint not null, pair_id varchar not null,
+    kind varchar not null, previous varchar not null, sha256 varchar not null, document varchar not null,
+    created_at timestamptz not null, change bigint not null
 );

@@ -14,7 +14,7 @@ from sealed.pairs;
 create view orders as
 select client_order_id as order_id, client_order_id, venue_order_id, pair_id, session_id, venue, account_id, side,
        type, quantity, price, status, filled_quantity, average_price, fees, created_at, completed_at, symbol, leg,
-       attempt, time_in_force, reference_price, reduce_only, reason, sent_at, updated_at
+       attempt, time_in_force, reference_price, reduce_only, reason, sent_at, updated_at, decision
 from sealed.orders;
 
 create view fills as
@@ -45,6 +45,10 @@ create view naked_days as
 select "day", count(*) as sessions, sum(pairs) as pairs, sum(naked_usd_seconds) as naked_usd_seconds
 from naked_by_day
 group by 1;
+
+create view certificates as
+select certificate_id, session_id, position, pair_id, kind, previous, sha256, document, created_at
+from sealed.certificates;
 
 create view ledger as
 select session_id, venue, account_id, kind, reference, name, asset, quantity, "at", posting_id

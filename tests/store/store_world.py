@@ -20,7 +20,8 @@ from core.credits import LoanRequest, Terms
 from core.errors import RateLimited
 from core.instrument import Venue
 from core.order import Fill, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, Side, TimeInForce
-from store import JournalEntry, NewPair, NewSession, open_store
+from core.pair import PairStatus
+from store import JournalEntry, NewPair, NewSession, PairOutcome, open_store
 from store.budgets import StoreLender
 from store.engine import reading_engine, sqlite_url
 from store.segments import seal
@@ -261,4 +262,17 @@ def borrow_and_die(home: Path) -> None:
     """Borrow a portion of the shared budget and die with it."""
     store = open_store(home)
     store.journal.borrow_credits.now("k", LoanRequest("dead", BUDGET, 1, 4), NOW)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def end_pairs_and_die(home: Path) -> None:
+    """End three pairs for certain and perhaps more, and die by SIGKILL with writes on their way."""
+    ended = PairOutcome(PairStatus.FILLED, Decimal("0.1"), Decimal("249.95"), completed_at=NOW)
+    store = open_store(home)
+    for number in range(1, 6):
+        store.journal.record_pair.now(new_pair(number))
+    for number in range(1, 4):
+        store.journal.complete_pair.now(f"s1-p{number}", ended)
+    for number in (4, 5):
+        store.journal.complete_pair.soon(f"s1-p{number}", ended)
     os.kill(os.getpid(), signal.SIGKILL)
