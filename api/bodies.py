@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
 
 from fastapi import Request
 
 from api.documents.keys import NewKey
 from core.errors import RequestRefused
-from store.requests import SessionRequest
+from store.requests import SessionRequest, refused_at
+from store.wording import not_finite
 
 
 async def json_body(request: Request) -> object:
-    """Return the body as JSON with exact numbers; raise RequestRefused when it is none."""
+    """Return the body as JSON with exact numbers; raise RequestRefused when it is none, or names no finite number."""
     try:
-        return json.loads(await request.body(), parse_float=Decimal, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise RequestRefused("body: not JSON (or nested too deeply)", field="body") from None
+        document = json.loads(await request.body(), parse_float=Decimal, parse_constant=Decimal)
+    except (ValueError, ArithmeticError, RecursionError):
+        raise RequestRefused("body: not JSON (or nested too deeply); send one JSON object", field="body") from None
+    field = not_finite(document)
+    if field is not None:
+        raise refused_at(field, f"{field}: give a finite number; NaN and Infinity are none")
+    return document
 
 
 async def no_body(request: Request) -> None:
@@ -47,7 +52,3 @@ def body_schemas() -> dict[str, Any]:
     schema = SessionRequest.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
     new_key = NewKey.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
     return {**schema.pop("$defs", {}), **new_key.pop("$defs", {}), "NewKey": new_key}
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(text)

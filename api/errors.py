@@ -27,6 +27,7 @@ from api.documents.common import iso
 from core.errors import HedgeError, RequestRefused, VenueError
 from core.numbers import plain
 from store.errors import RecordNotFound, StoreError
+from store.wording import field_of, problem_of
 
 
 class ApiError(HedgeError):
@@ -175,13 +176,9 @@ def _of_routing(error: HTTPException) -> HedgeError | None:
 
 def _refused_input(error: RequestValidationError) -> RequestRefused:
     """One sentence that names every field; inputs are not echoed."""
-    problems = []
-    first = ""
-    for item in error.errors():
-        field = ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0])
-        first = first or field
-        problems.append(f"{field}: {item['msg']}")
-    return RequestRefused("; ".join(problems), field=first)
+    items = [(field_of(item["loc"][1:]) or str(item["loc"][0]), item) for item in error.errors()]
+    problems = [f"{field}: {problem_of(item, echoes=False)}" for field, item in items]
+    return RequestRefused("; ".join(problems), field=items[0][0])
 
 
 def _jsonable(value: object) -> object:

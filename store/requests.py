@@ -27,6 +27,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from core.errors import InvalidStrategy, RequestRefused
 from core.order import OrderType
 from core.strategy import Distribution, SessionGoal, Strategy
+from store.wording import field_of, problem_of
 
 
 def _no_truth_value(value: object) -> object:
@@ -171,20 +172,18 @@ def parse_request(document: Any) -> SessionRequest:
 
 
 def refusal(error: ValidationError) -> RequestRefused:
-    """Turn a validation error into one sentence that names the fields; never echoes whole inputs."""
-    problems = []
+    """Turn a validation error into one sentence that names every field and its remedy; never echoes whole inputs."""
     items = error.errors(include_url=False)
-    for item in items:
-        field = _field(item)
-        given = "" if item["type"] in ("missing", "goal") else f" (given: {str(item['input'])[:40]!r})"
-        unknown = item["type"] == "extra_forbidden"
-        message = "not a known field" if unknown else item["msg"].removeprefix("Value error, ")
-        problems.append(f"{field}: {message}{given}")
-    first = _field(items[0])
-    kind = InvalidStrategy if first.startswith("strategy.") else RequestRefused
-    return kind("; ".join(problems), field=first)
+    problems = [f"{_field(item)}: {problem_of(item)}" for item in items]
+    return refused_at(_field(items[0]), "; ".join(problems))
+
+
+def refused_at(field: str, message: str) -> RequestRefused:
+    """Return the refusal of a document for what stands at a field."""
+    kind = InvalidStrategy if field.startswith("strategy.") else RequestRefused
+    return kind(message, field=field)
 
 
 def _field(item: ErrorDetails) -> str:
     """The field's public name: where the error is, or what a rule over the whole request says is missing."""
-    return ".".join(str(part) for part in item["loc"]) or str(item.get("ctx", {}).get("field", "request"))
+    return field_of(item["loc"]) or str(item.get("ctx", {}).get("field", "request"))

@@ -46,7 +46,7 @@ async def test_created_session_has_everything_the_contract_names(api: Api) -> No
     assert _is_utc(session["startTime"])
     wanted = {
         "totalVolume", "netPosition", "pnl", "slippage", "lastUpdated", "realizedPnl", "unrealizedPnl", "fundingPnl",
-        "fees", "pairsFilled", "pairsUnwound", "maxNetExposure",
+        "fees", "pairsFilled", "pairsUnwound", "maxNetExposure", "nakedUsdSeconds",
     }  # fmt: skip
     assert set(session["metrics"]) == wanted
     assert _is_utc(session["metrics"]["lastUpdated"])
