@@ -56,8 +56,8 @@ model: .venv/.dev         ## walk the pair state machine through everything venu
 simulate: .venv/.dev       ## whole sessions on a virtual clock, SEEDS=1000 of them, against every law a session must keep
 	$(BIN)/python -m tests.simulation.whole_sessions $(or $(SEEDS),1000)
 
-crash-matrix: .venv/.dev   ## kill a session of one pair at each of its effects, for each trouble of each leg, and run it again
-	$(BIN)/python -m tests.simulation.crash_matrix
+crash-matrix: .venv/.dev   ## kill a session at each of its effects, and the making of results at each step, and run it again
+	$(BIN)/python -m tests.simulation.crash_matrix && $(BIN)/python -m tests.simulation.results_kill_walk
 
 FRAMES ?= 1000000
 fuzz: .venv/.dev          ## changed frames and answers against every connector: FRAMES=1000000, SEED= to repeat one

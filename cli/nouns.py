@@ -15,7 +15,7 @@ NOUNS = {
     "session": ("cli.session", "Create, start, watch and steer hedging sessions."),
     "account": ("cli.account", "Accounts at the venues, and their sealed keys."),
     "key": ("cli.key", "Keys of the HTTP API."),
-    "results": ("cli.results", "Ask the results with SQL."),
+    "results": ("cli.results", "Ask the results with SQL, prove and tidy them."),
 }
 
 

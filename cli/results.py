@@ -1,4 +1,4 @@
-"""`hedge results …`: SQL on results.duckdb. Reads only: the connection can neither write, nor open other files."""
+"""`hedge results …`: SQL on results.duckdb, and its upkeep. A query's connection can neither write nor open files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from core.numbers import canonical
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-app = noun("Ask the results with SQL.")
+app = noun("Ask the results with SQL, prove and tidy them.")
 
 ROWS_SHOWN = 200
 _WIDTH_MAX = 48
@@ -50,6 +50,52 @@ def query(
             _write(names, rows, as_json=as_json, as_csv=as_csv, limit=limit)
         except duckdb.Error as error:
             raise RequestRefused(f"the query was refused: {_sentence(error)}", field="sql") from None
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@app.command(name="hash")
+def hash_(as_json: AsJson = False) -> None:
+    """Print a hash of each table's content and one of all; writes nothing."""
+    from cli.results_upkeep import show_hash
+
+    raise typer.Exit(show_hash(as_json=as_json))
+
+
+@app.command()
+def rebuild(
+    check: Annotated[bool, typer.Option("--check", help="Build and compare only; replace nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build the results anew from the segments; exit code 1 when they differ from what was there."""
+    from cli.results_upkeep import rebuild as run
+
+    raise typer.Exit(run(check_only=check, as_json=as_json))
+
+
+@app.command()
+def compact(
+    rows: Annotated[int, typer.Option(min=1, help="Rows of a merged file at most.")] = 1_000_000,
+    as_json: AsJson = False,
+) -> None:
+    """Merge small segments of a table into larger ones; the results stay the same, proven by hash."""
+    from cli.results_upkeep import compact as run
+
+    raise typer.Exit(run(rows_max=rows, as_json=as_json))
+
+
+@app.command()
+def retain(
+    days: Annotated[int | None, typer.Option(min=1, max=36500, help="Keep sessions that ended in these days.")] = None,
+    before: Annotated[str | None, typer.Option(help="Let go of what ended before this day (UTC), 2026-03-01.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it only what would go is told.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take old sessions, ended and settled in full, out of the results; tells what would go until --yes is given."""
+    from cli.results_upkeep import retain as run
+
+    raise typer.Exit(run(days=days, before=before, yes=yes, as_json=as_json))
 
 
 def _shut_in(connection: DuckDBPyConnection) -> None:

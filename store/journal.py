@@ -32,6 +32,7 @@ from store.operations import (
     sessions,
     starts,
     tickets,
+    upkeep,
     views,
 )
 from store.writer import Tx, Writer
@@ -121,6 +122,8 @@ class Journal:
     pause_budget = Operation(budgets.pause_budget)
 
     register_segments = Operation(segments.register_segments)
+    replace_segments = Operation(upkeep.replace_segments)
+    retire_sessions = Operation(upkeep.retire_sessions)
 
     create_api_key = Operation(api_keys.create_api_key)
     create_first_api_key = Operation(api_keys.create_first_api_key)

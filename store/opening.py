@@ -13,12 +13,14 @@ from store.engine import make_private, reading_engine, sqlite_file, sqlite_url, 
 from store.journal import Journal
 from store.reads import Reads
 from store.schema import upgrade
+from store.segment_reads import SegmentReads
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from store.records import Segment
-    from store.warehouse import Loaded
+    from store.upkeep import Upkeep
+    from store.warehouse import Loaded, Rebuilt
 
 
 class Store:
@@ -30,6 +32,7 @@ class Store:
         self.url = url
         self.journal = Journal(writing)
         self.reads = Reads(reading)
+        self.segments = SegmentReads(reading)
         self.certificates = CertificateReads(reading)
         self._engines = (writing, reading)
 
@@ -50,13 +53,19 @@ class Store:
         """
         from store.warehouse import load
 
-        return load(self.home, self.reads.segments())
+        return load(self.home, self.segments.sealed)
 
-    def rebuild(self) -> Loaded:
-        """Build results.duckdb anew from all registered segments; blocks on disk. Raises as `load` does."""
+    def rebuild(self, *, check_only: bool = False) -> Rebuilt:
+        """Build results.duckdb anew from all registered segments and compare; blocks on disk. Raises as `load` does."""
         from store.warehouse import rebuild
 
-        return rebuild(self.home, self.reads.segments())
+        return rebuild(self.home, self.segments.sealed, check_only=check_only)
+
+    def upkeep(self) -> Upkeep:
+        """Return what `store.upkeep.compact`, `ripe` and `retire` work on."""
+        from store.upkeep import Upkeep
+
+        return Upkeep(self.home, self.segments, self.journal)
 
     def results(self) -> AbstractContextManager[DuckDBPyConnection]:
         """Open results.duckdb for reading in a `with` block; be brief, loading waits meanwhile."""

@@ -28,6 +28,7 @@ from store.engine import to_json
 from store.errors import SessionNotFound, StoreError, StoreFull
 from store.journal import Journal
 from store.records import Segment
+from store.segment_tables import is_retired
 from store.tables import (
     BREACHES,
     CERTIFICATES,
@@ -76,9 +77,9 @@ def no_step(_name: str) -> None:
 
 
 def seal(folder: Path, session_id: str, engine: Engine, journal: Journal, *, at: Step = no_step) -> list[Segment]:
-    """Seal what changed in a session and return the new segments; empty when nothing did.
+    """Seal what changed in a session and return the new segments; empty when nothing did, or the session is retired.
 
-    `at` is called with the name of each step that was just completed: read, written, renamed, registered. Raises
+    `at` is called with the name of each step just completed: read, written, renamed, durable, registered. Raises
     SessionNotFound, StoreFull when the disk is full, StoreError when the folder cannot be written.
     """
     try:
@@ -97,11 +98,12 @@ def seal(folder: Path, session_id: str, engine: Engine, journal: Journal, *, at:
 
 def sweep(folder: Path, session_id: str, engine: Engine) -> None:
     """Remove files of a session that no registration names: what a killed sealing left behind."""
-    with engine.connect() as connection:
-        names = select(SEGMENTS.c.path).where(SEGMENTS.c.session_id == session_id)
-        registered = set(connection.execute(names).scalars())
     stem = quote(session_id, safe="")
-    for path in (*folder.glob(f"{stem}.*.parquet"), *folder.glob(f".{stem}.*.tmp")):
+    found = [*folder.glob(f"{stem}.*.parquet"), *folder.glob(f".{stem}.*.tmp")]
+    with engine.connect() as connection:
+        # Whosever they are: another session's id may begin with this one's and a dot.
+        registered = set(connection.execute(select(SEGMENTS.c.path)).scalars()) if found else set()
+    for path in found:
         if path.name not in registered:
             path.unlink()
 
@@ -127,6 +129,8 @@ def _write(folder: Path, session_id: str, engine: Engine, at: Step) -> list[Segm
         changed = {source: _last_change(connection, source, session_id) for source in SOURCES}
         if changed[SOURCES[0]] == 0:
             raise SessionNotFound(f"no session {session_id} to seal", sessionId=session_id)
+        if is_retired(connection, session_id):
+            return []
         last = max(changed.values())
         at("read")
         files = [
@@ -136,8 +140,9 @@ def _write(folder: Path, session_id: str, engine: Engine, at: Step) -> list[Segm
         ]
     at("written")
     segments = [_rename(folder, (session_id, first, last), *file) for file in files]
-    fsync_folder(folder)
     at("renamed")
+    fsync_folder(folder)
+    at("durable")
     return segments
 
 

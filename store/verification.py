@@ -148,7 +148,7 @@ def _sealed(store: Store, session_id: str) -> Evidence | Finding | None:
     """Read a session's rows in the results; None when it is not there (yet), a finding when the file is broken."""
     import duckdb
 
-    from store.warehouse import RESULTS
+    from store.locks import RESULTS
 
     if not (store.home / RESULTS).exists():
         return None

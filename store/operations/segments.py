@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select
 
 from store.records import Segment
 from store.rows import columns_of
+from store.segment_tables import is_retired
 from store.tables import SEGMENTS
 from store.writer import Tx
 
@@ -15,10 +16,12 @@ from store.writer import Tx
 def register_segments(tx: Tx, segments: Sequence[Segment]) -> bool:
     """Register what one sealing wrote, all or nothing.
 
-    False when the session was sealed further by somebody else meanwhile: the files are then nobody's.
+    False when the session was sealed further by somebody else meanwhile, or retired: the files are then nobody's.
     """
     for segment in segments:
-        if sealed_until(tx, segment.session_id) != segment.first_change:
+        if sealed_until(tx, segment.session_id) != segment.first_change or is_retired(
+            tx.connection, segment.session_id
+        ):
             return False
     for segment in segments:
         values = columns_of(segment)

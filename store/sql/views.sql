@@ -19,7 +19,7 @@ from sealed.orders;
 
 create view fills as
 select fill_id, session_id, pair_id, venue, account_id, client_order_id, side, quantity, price, fee, liquidity,
-       venue_time, received_time, symbol, venue_order_id, trade_id, cause, busted_at
+       venue_time, received_time, symbol, venue_order_id, trade_id, cause, busted_at, notional
 from sealed.fills;
 
 create view funding as
@@ -46,10 +46,6 @@ select "day", count(*) as sessions, sum(pairs) as pairs, sum(naked_usd_seconds) 
 from naked_by_day
 group by 1;
 
-create view certificates as
-select certificate_id, session_id, position, pair_id, kind, previous, sha256, document, created_at
-from sealed.certificates;
-
 create view ledger as
 select session_id, venue, account_id, kind, reference, name, asset, quantity, "at", posting_id
 from sealed.ledger;
@@ -62,3 +58,42 @@ from sealed.statements;
 create view funding_checks as
 select session_id, venue, account_id, symbol, "at", position, price, rate, expected, booked, difference, is_agreed
 from sealed.funding_checks;
+
+create view certificates as
+select certificate_id, session_id, position, pair_id, kind, previous, sha256, document, created_at
+from sealed.certificates;
+
+-- Sums of executions that count. cash_flow is what was received less what was paid and fees; it is the PnL (without
+-- funding) where nothing is left open (net_quantity 0); elsewhere pnl is null, for the rest has no price here. unsummed
+-- executions are too large to be added up without overflow, far beyond any market: they are in no figure but fills.
+create view pnl_by_session as
+select session_id, symbol, sum(fills) as fills, sum(paid) + sum(received) as notional, sum(fees) as fees,
+       sum(bought) - sum(sold) as net_quantity, sum(received) - sum(paid) - sum(fees) as cash_flow,
+       case when sum(bought) = sum(sold) and sum(unsummed) = 0 then sum(received) - sum(paid) - sum(fees) end as pnl,
+       sum(unsummed) as unsummed
+from sealed.fill_sums
+group by all;
+
+create view pnl_by_venue as
+select venue, symbol, sum(fills) as fills, sum(paid) + sum(received) as notional, sum(fees) as fees,
+       sum(bought) - sum(sold) as net_quantity, sum(received) - sum(paid) - sum(fees) as cash_flow,
+       case when sum(bought) = sum(sold) and sum(unsummed) = 0 then sum(received) - sum(paid) - sum(fees) end as pnl,
+       sum(unsummed) as unsummed
+from sealed.fill_sums
+group by all;
+
+create view pnl_by_hour as
+select "hour", symbol, sum(fills) as fills, sum(paid) + sum(received) as notional, sum(fees) as fees,
+       sum(bought) - sum(sold) as net_quantity, sum(received) - sum(paid) - sum(fees) as cash_flow,
+       case when sum(bought) = sum(sold) and sum(unsummed) = 0 then sum(received) - sum(paid) - sum(fees) end as pnl,
+       sum(unsummed) as unsummed
+from sealed.fill_sums
+group by all;
+
+create view slippage_quantiles as
+select buy_venue, sell_venue, count(*) as pairs, quantile_disc(slippage, 0.1) as p10,
+       quantile_disc(slippage, 0.5) as p50, quantile_disc(slippage, 0.9) as p90, quantile_disc(slippage, 0.99) as p99,
+       max(slippage) as worst
+from sealed.pairs
+where slippage is not null
+group by all;

@@ -223,7 +223,7 @@ def seal_and_die(home: Path, step: str) -> None:
 def load_and_die(home: Path, step: str) -> None:
     """Load results and kill this process right after a step."""
     store = open_store(home)
-    load(home, store.reads.segments(), at=_die_at(step))
+    load(home, store.segments.sealed, at=_die_at(step))
 
 
 def _die_at(fatal: str) -> Callable[[str], None]:
