@@ -19,7 +19,7 @@ from core.instrument import Venue
 from core.market import Book, Level
 
 LEVELS_MAX = 50
-BUFFER_EVENTS_MAX = 10_000
+BUFFER_EVENTS_MAX = 2_000
 LEVELS_KEPT_MAX = 20_000
 
 
