@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from api.auth import Keys
 from api.idempotency import Idempotency
 from api.metrics import Metrics
+from api.pair_texts import PairTexts
 from api.rate import RateLimit
 from api.roster import Roster
 from api.runs import Runs
@@ -43,6 +44,7 @@ class Services:
     pool: VenuesPool
     roster: Roster
     metrics: Metrics
+    pair_texts: PairTexts = field(default_factory=PairTexts)
     estimating: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def now(self) -> datetime:

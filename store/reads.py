@@ -28,6 +28,7 @@ from store.api_rows import api_key_of, start_of
 from store.engine import to_json
 from store.errors import BreachNotFound, RecordNotFound, SessionNotFound
 from store.ledger_reads import LedgerReads
+from store.pair_reads import PairReads
 from store.records import (
     Account,
     Breach,
@@ -88,6 +89,7 @@ class Reads:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.ledger = LedgerReads(engine)
+        self.paged = PairReads(engine)
 
     def account(self, account_id: str) -> Account:
         """Return one registered account; raise RecordNotFound."""

@@ -85,7 +85,7 @@ def not_finite(document: object) -> str | None:
         if isinstance(value, Decimal) and not value.is_finite():
             return field_of(loc) or "body"
         if isinstance(value, Mapping):
-            waiting += [([*loc, str(name)], part) for name, part in reversed(value.items())]
+            waiting += [([*loc, str(name)], part) for name, part in reversed(list(value.items()))]
         elif isinstance(value, list):
             waiting += [([*loc, n], part) for n, part in reversed(list(enumerate(value)))]
     return None

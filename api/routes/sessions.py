@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from api.answers import answers
 from api.auth import READERS, TRADERS
@@ -15,13 +16,12 @@ from api.bodies import json_body, no_body, session_request_body
 from api.checks import check_can_start, check_strategy
 from api.context import Here, Services, read
 from api.documents.estimates import EstimateAnswer
-from api.documents.sessions import SessionAnswer, SessionsPage, StartAnswer, StatusFilter
+from api.documents.sessions import SessionAnswer, SessionDocument, SessionsPage, StartAnswer, StatusFilter
 from api.estimates import estimated
 from api.guard import GuardedRoute, needs
 from api.paging import AccountFilter, Limit, Offset, SessionId
 from api.runs import Created
 from api.views.estimates import estimate_document
-from api.views.pairs import pair_document
 from api.views.sessions import session_document, session_summary, started, statuses_of
 from connectors.settings import Environment
 from core.errors import AccountNotActive, InvalidSessionStatus
@@ -98,17 +98,15 @@ async def list_sessions(
 
 @router.get("/sessions/{sessionId}", response_model=SessionAnswer, responses=answers(404))
 @needs(READERS)
-async def get_session(here: Here, session_id: SessionId) -> SessionAnswer:
+async def get_session(here: Here, session_id: SessionId) -> Response:
     """Read one session with its breaches, its newest pairs and its figures."""
     reads = here.store.reads
     session = await read(reads.session, session_id)
-    last = await read(reads.last_events, [session_id], "metrics")
+    last = await read(reads.last_event, session_id, "metrics")
     breaches = await read(reads.breaches, session_id)
-    pairs = await read(reads.pairs, session_id, limit=_NEWEST_PAIRS, newest_first=True)
-    orders = await read(reads.journal_orders_of_pairs, [p.plan.pair_id for p in pairs])
-    shown = [pair_document(p, orders[p.plan.pair_id]) for p in pairs]
+    pairs = await read(here.pair_texts.newest, here.store, session_id, limit=_NEWEST_PAIRS)
     books = await read(reads.ledger.books, session_id)
-    return SessionAnswer(session=session_document(session, last.get(session_id), breaches, shown, books))
+    return _whole(session_document(session, last, breaches, [], books), pairs)
 
 
 @router.post(
@@ -128,6 +126,13 @@ async def start(request: Request, here: Here, session_id: SessionId) -> StartAns
     if isinstance(outcome, Created):
         return answer
     return JSONResponse(answer.model_copy(update={"pending": True}).model_dump(mode="json"), 202)
+
+
+def _whole(document: SessionDocument, pairs: Sequence[bytes]) -> Response:
+    """Return a session's answer with its pairs, which are JSON already; nothing is serialised twice."""
+    head = document.model_dump_json(by_alias=True, exclude={"orders"}).encode()
+    body = b'{"success":true,"session":' + head[:-1] + b',"orders":[' + b",".join(pairs) + b"]}}"
+    return Response(body, media_type="application/json")
 
 
 async def _accounts_for(here: Services, wanted: SessionRequest) -> tuple[Environment, dict[str, Account]]:

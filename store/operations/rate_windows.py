@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import case, or_, update
+from sqlalchemy import Executable, bindparam, case, or_, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from store.api_records import CountedCalls
-from store.operations.upsert import insert_into
 from store.tables import API_KEYS, RATE_WINDOWS
 from store.writer import Tx
 
 _USED_EVERY_S = 60
+_STALE = or_(API_KEYS.c.last_used_at.is_(None), API_KEYS.c.last_used_at < bindparam("before"))
+_USED = update(API_KEYS).where(API_KEYS.c.key_id == bindparam("this_key"), _STALE)
 
 
 def count_call(tx: Tx, key_id: str, *, now: datetime, window_s: int) -> CountedCalls:
@@ -22,19 +25,25 @@ def count_call(tx: Tx, key_id: str, *, now: datetime, window_s: int) -> CountedC
     """
     window = datetime.fromtimestamp(int(now.timestamp()) // window_s * window_s, tz=now.tzinfo)
     _note_use(tx, key_id, now)
-    new = insert_into(tx.connection, RATE_WINDOWS).values(key_id=key_id, window_start=window, calls=1)
+    statement = _counting(tx.connection.dialect.name)
+    row = tx.connection.execute(statement, {"key_id": key_id, "window_start": window, "calls": 1}).one()
+    return CountedCalls(int(row[0]), row[1])
+
+
+def _note_use(tx: Tx, key_id: str, now: datetime) -> None:
+    before = now - timedelta(seconds=_USED_EVERY_S)
+    tx.connection.execute(_USED, {"this_key": key_id, "before": before, "last_used_at": now})
+
+
+@cache
+def _counting(dialect: str) -> Executable:
+    """Build the statement once for each database: building it costs more than running it, and every call does that."""
+    new = postgresql.insert(RATE_WINDOWS) if dialect == "postgresql" else sqlite.insert(RATE_WINDOWS)
     is_later = new.excluded.window_start > RATE_WINDOWS.c.window_start
-    statement = new.on_conflict_do_update(
+    return new.on_conflict_do_update(
         index_elements=[RATE_WINDOWS.c.key_id],
         set_={
             "calls": case((is_later, 1), else_=RATE_WINDOWS.c.calls + 1),
             "window_start": case((is_later, new.excluded.window_start), else_=RATE_WINDOWS.c.window_start),
         },
     ).returning(RATE_WINDOWS.c.calls, RATE_WINDOWS.c.window_start)
-    row = tx.connection.execute(statement).one()
-    return CountedCalls(int(row[0]), row[1])
-
-
-def _note_use(tx: Tx, key_id: str, now: datetime) -> None:
-    stale = or_(API_KEYS.c.last_used_at.is_(None), API_KEYS.c.last_used_at < now - timedelta(seconds=_USED_EVERY_S))
-    tx.connection.execute(update(API_KEYS).where(API_KEYS.c.key_id == key_id, stale).values(last_used_at=now))
