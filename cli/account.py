@@ -108,6 +108,31 @@ def check(
 
 
 @app.command()
+def onboard(
+    account_id: Annotated[str, typer.Argument(help="Which one.")],
+    *,
+    ethereum_account: Annotated[str, typer.Option(help="The wallet's public L1 address; never a key.")],
+    environment: Annotated[
+        Literal["sandbox", "testnet", "production"] | None, typer.Option(help="Which environment's account.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open an account at its venue with the account's own key, once (Paradex); harmless when it is open already."""
+    from flows.looking import look_at
+    from flows.onboarding import onboard as register
+    from flows.wiring import outside
+
+    (account,) = _chosen([account_id], environment).values()
+    asyncio.run(register(account, ethereum_account, outside()))
+    seen = asyncio.run(look_at(account, outside()))
+    if as_json:
+        emit(_document(seen))
+    else:
+        typer.echo(_shown(seen))
+    raise typer.Exit(DONE if seen.is_usable else NOT_CLEAN)
+
+
+@app.command()
 def remove(
     account_id: Annotated[str, typer.Argument(help="Which one.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

@@ -69,6 +69,7 @@ class Capability(StrEnum):
     TRANSFERS = "deposits and transfers, read"
     SUBACCOUNTS = "subaccounts, read"
     ACCOUNT_STATUS = "account status"
+    ONBOARDING = "opening an account at the venue"
     FEE_TIER = "fee tier"
     RATE_QUOTA = "request quota, read"
     WITHDRAWALS = "withdrawals"

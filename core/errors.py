@@ -20,6 +20,7 @@ HedgeError
     ├── VenueUnavailable        the venue says it is closed (maintenance, 5xx on a read)
     ├── VenueRejected           positive evidence of a refusal
     ├── AuthenticationFailed    key, signature or token not accepted
+    │   └── NotOnboarded        the venue has no such account yet; it must be opened once
     ├── RateLimited             budget spent; carries retry_after_s
     ├── NotOffered              this venue has no such thing; the capability table says so
     └── ProtocolViolation       an answer that cannot be what the venue documents
@@ -156,6 +157,10 @@ class AuthenticationFailed(VenueError):
     """Key, signature or token was not accepted."""
 
     code = "AUTHENTICATION_FAILED"
+
+
+class NotOnboarded(AuthenticationFailed):
+    """The venue has no such account yet: it must be opened there once, and this system never does so unasked."""
 
 
 class RateLimited(VenueError):

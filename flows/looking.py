@@ -19,6 +19,7 @@ from core.errors import (
     AuthenticationFailed,
     HedgeError,
     NotOffered,
+    NotOnboarded,
     RateLimited,
     VenueError,
     VenueUnavailable,
@@ -107,6 +108,8 @@ async def _status(client: VenueClient) -> SystemStatus | None:
 def in_words(error: HedgeError) -> str:
     """Say what a failure means and what to do about it, with the venue's own words."""
     match error:
+        case NotOnboarded():
+            advice = "the venue has no such account yet, or knows it under another address"
         case AuthenticationFailed():
             advice = "the venue does not accept the key; check address and key, then add the account again"
         case VenueUnreachable():

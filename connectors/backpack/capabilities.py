@@ -159,6 +159,9 @@ CAPABILITIES: Capabilities = whole(
             "a key belongs to one subaccount and no call lists them",
         ),
         Capability.ACCOUNT_STATUS: Entry(_WORKS, _page("Get account"), "", "not active while liquidating"),
+        Capability.ONBOARDING: Entry(
+            _NEVER, _page("all calls"), "", "no call opens an account: do it on the venue's site"
+        ),
         Capability.FEE_TIER: Entry(
             _WORKS,
             _page("Get account"),

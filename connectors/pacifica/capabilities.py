@@ -177,6 +177,9 @@ CAPABILITIES: Capabilities = whole(
         Capability.ACCOUNT_STATUS: Entry(
             _WORKS, _page("Liquidations"), "", "no flag: active means equity is not below maintenance margin"
         ),
+        Capability.ONBOARDING: Entry(
+            _NEVER, _page("REST API"), "", "no call that opens an account is documented: do it on the venue's site"
+        ),
         Capability.FEE_TIER: Entry(
             _WORKS, _page("Fees"), "", "tiers are numbers, 0 is the first; rates as charged are on every market too"
         ),

@@ -33,6 +33,7 @@ DOMAIN_TYPE = 0x98D1932052FC5137543DE5ED85B7A88555A4CD1FF5D5BFEDB62ED9B9A1F0DB
 ORDER_TYPE = 0xA56D5225B97B257C15AE2CB1CC0EA605381A886CD75463DB45FD2EF9FBC255
 MODIFY_ORDER_TYPE = 0x201789BB587C17B251FD38DAF43B14807010EA721C2929A8C2FC33BF15C2E2C
 REQUEST_TYPE = 0x186CDEF6B179923C411C13C11B8A825F12BF34203BDDA0A984DA9D6F2313C2
+CONSTANT_TYPE = 0xE84BBCB68E0F7C73A9058BA82B6DA9C1FFDC502EFCF034E78B0C003C22ECC9
 
 CONTRACT_ADDRESS = 0x535441524B4E45545F434F4E54524143545F41444452455353  # "STARKNET_CONTRACT_ADDRESS"
 INITIALIZE_SELECTOR = 0x79DC0DA7C54B95F10AA182AD0A46400DB63156920ADB65ECA2654C0945A463
@@ -183,6 +184,10 @@ class Signer:
         fields = (short_string("POST"), short_string(SIGNED_AUTH_PATH), 0, timestamp_s, expiration_s)
         return self.message_hash(REQUEST_TYPE, fields)
 
+    def onboarding_hash(self) -> int:
+        """Hash what opening an account signs: the one word Onboarding."""
+        return self.message_hash(CONSTANT_TYPE, (short_string("Onboarding"),))
+
     def sign_order(self, order: OrderFields) -> str:
         """Return the signature text of an order; raise PrecisionRefused beyond eight decimals."""
         return self._sign(self.order_hash(order))
@@ -194,6 +199,10 @@ class Signer:
     def sign_auth(self, timestamp_s: int, expiration_s: int) -> str:
         """Return the signature text of the token request."""
         return self._sign(self.auth_hash(timestamp_s, expiration_s))
+
+    def sign_onboarding(self) -> str:
+        """Return the signature text that opens the account; only the account's main key counts."""
+        return self._sign(self.onboarding_hash())
 
     def _sign(self, message_hash: int) -> str:
         return signature_text(*self._curve.sign(self._key.private_key, message_hash))

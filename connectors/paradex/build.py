@@ -163,6 +163,21 @@ def auth_headers(key: StarkKey, signature: str, timestamp_s: int) -> dict[str, s
     }
 
 
+def onboarding_params(key: StarkKey) -> dict[str, str]:
+    """The question whether the venue has this key's account."""
+    return {"account_signer_type": "starknet", "public_key": key.public_key_text}
+
+
+def onboarding_headers(key: StarkKey, signature: str, ethereum_account: str) -> dict[str, str]:
+    """The headers that open an account; the wallet's address is told, not proven."""
+    return {
+        "paradex-ethereum-account": ethereum_account,
+        "paradex-starknet-account": key.account_text,
+        "paradex-starknet-signature": signature,
+        "content-type": "application/json",
+    }
+
+
 def order_path(venue_order_id: str) -> str:
     """One order by the venue's id."""
     return f"/v1/orders/{quote(venue_order_id, safe='')}"

@@ -166,6 +166,12 @@ CAPABILITIES: Capabilities = whole(
         Capability.ACCOUNT_STATUS: Entry(
             _WORKS, _page("API 1.132.1, Get account"), "", "anything but ACTIVE counts as not active"
         ),
+        Capability.ONBOARDING: Entry(
+            _WORKS,
+            _page("API 1.132.1, Onboarding"),
+            "600 a minute an address",
+            "with the account's main key and the wallet's public address; a subkey cannot, and L1 keys are not taken",
+        ),
         Capability.FEE_TIER: Entry(
             _WORKS,
             _page("API 1.132.1, Account info"),

@@ -21,6 +21,7 @@ from connectors.paradex.executions import Executions
 from connectors.paradex.feed import ParadexFeed
 from connectors.paradex.feed_needs import FeedNeeds
 from connectors.paradex.market_data import ParadexMarketData
+from connectors.paradex.onboarding import ParadexOnboarding
 from connectors.paradex.order_writer import OrderWriter
 from connectors.paradex.own_sides import OwnSides
 from connectors.paradex.records import ParadexRecords
@@ -98,6 +99,7 @@ class ParadexClient:
         self.market_data: VenueMarketData = self._facts
         self.records: VenueRecords = ParadexRecords(account_id, self._key.account, self._rest, listing, outside)
         self.desk: VenueDesk = ParadexDesk(account_id, self._rest, self._writer, listing, outside)
+        self.onboarding = ParadexOnboarding(self._key, self._rest)
         self.tape: VenueTape = ParadexTape(listing, endpoints, outside, timeouts)
 
     async def connect(self) -> None:

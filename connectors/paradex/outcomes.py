@@ -23,6 +23,7 @@ from connectors.venue import (
 )
 from core.errors import (
     AuthenticationFailed,
+    NotOnboarded,
     ProtocolViolation,
     RateLimited,
     VenueError,
@@ -66,6 +67,12 @@ _NO_SUCH_ORDER = frozenset(
     }
 )  # fmt: skip
 _DOCUMENTED = _IDENTITY | _REFUSALS | _NO_SUCH_ORDER
+
+OPEN_BY_WALLET = "onboard the account once (log in with its wallet on the venue's site), then try again"
+OPEN_BY_KEY = (
+    "onboard the account once (`hedge account onboard` does it with this key and the wallet's address, or log in with "
+    "the wallet on the venue's site), then try again"
+)
 
 
 def place_outcome(answer: Answer, account_id: str, listing: Listing, client_order_id: str) -> PlaceOutcome:
@@ -139,8 +146,8 @@ def require_ok(answer: Answer, what: str) -> bytes:
     raise violation(f"{what} was answered with status {answer.status}")
 
 
-def auth_failure(answer: Answer, account_text: str) -> VenueError:
-    """Say why no token came, and what to do about it."""
+def auth_failure(answer: Answer, account_text: str, opening: str = OPEN_BY_WALLET) -> VenueError:
+    """Say why no token came, and what to do about it; `opening`: how an account that is not there is opened."""
     refusal = error_of(answer.body)
     text = _said(answer.status, refusal)
     if answer.status == 429:
@@ -149,8 +156,9 @@ def auth_failure(answer: Answer, account_text: str) -> VenueError:
     if answer.status >= 500 or answer.status == 408 or refusal.error in _INCONCLUSIVE:
         return VenueUnavailable(f"paradex: token request answered {text}", venue="paradex", status=answer.status)
     if refusal.error == "NOT_ONBOARDED":
-        advice = "onboard the account once (log in with its wallet on the venue's site), then try again"
-    elif refusal.error in ("IP_NOT_ALLOWED", "GEO_IP_BLOCK"):
+        said = f"paradex: no token for account {account_text}: {text}; {opening}"
+        return NotOnboarded(said, venue="paradex", status=answer.status)
+    if refusal.error in ("IP_NOT_ALLOWED", "GEO_IP_BLOCK"):
         advice = "the venue does not serve this address; check the key's list of allowed networks"
     else:
         advice = "check that the key belongs to this account (or is a subkey of it that is active) and the clock"

@@ -20,13 +20,23 @@ from connectors.http import Answer, HttpVenue
 from connectors.paradex import build, outcomes, parse
 from connectors.paradex.auth import OrderFields, Signer, StarkCurve, StarkKey, derived_address
 from connectors.paradex.tokens import TokenKeeper
-from connectors.paradex.wire import Shape, SystemConfig, SystemTime, TokenBody, page, read_json, shaped, violation
+from connectors.paradex.wire import (
+    OnboardingBody,
+    Shape,
+    SystemConfig,
+    SystemTime,
+    TokenBody,
+    page,
+    read_json,
+    shaped,
+    violation,
+)
 from connectors.ratelimit import JointBudget, retry_after_s
 from connectors.settings import Endpoints, Outside, Timeouts
 from connectors.venue import NotSent, Unknown
 from core.account import RequestQuota
 from core.credits import Terms
-from core.errors import VenueError, VenueUnreachable
+from core.errors import AuthenticationFailed, ProtocolViolation, VenueError, VenueRejected, VenueUnreachable
 from core.instrument import Venue
 from core.order import OrderIntent
 
@@ -90,10 +100,7 @@ class ParadexRest:
 
         Raises ProtocolViolation when the chain is not this host's, AuthenticationFailed when no token is given.
         """
-        config = await self.fetch(SystemConfig, "/v1/system/config", "system config", public=True)
-        chain_id = parse.check_system(config, self._rest_url)
-        self._signer = await asyncio.to_thread(Signer, self._key, chain_id, self._curve)
-        self.is_main_key = self._derives_to_the_account(config)
+        await self.prepare()
         if self.is_main_key:
             log.warning(
                 "venue=paradex account=%s is signed for with its main key, which can withdraw: use a subkey",
@@ -102,6 +109,16 @@ class ParadexRest:
         await self.tokens.current()
         if self._renewing is None:
             self._renewing = asyncio.create_task(self.tokens.keep_fresh(), name="paradex-token-renewal")
+
+    async def prepare(self) -> None:
+        """Learn the chain and whose key this is, so that messages can be signed; needs no token.
+
+        Raises ProtocolViolation when the chain is not this host's.
+        """
+        config = await self.fetch(SystemConfig, "/v1/system/config", "system config", public=True)
+        chain_id = parse.check_system(config, self._rest_url)
+        self._signer = await asyncio.to_thread(Signer, self._key, chain_id, self._curve)
+        self.is_main_key = self._derives_to_the_account(config)
 
     async def aclose(self) -> None:
         """End the renewal, forget the token, close the connections; safe to call twice."""
@@ -247,6 +264,33 @@ class ParadexRest:
             query["cursor"] = got.next_cursor
         raise violation(f"{what} has more than {PAGES_MAX} pages; ask for a shorter time")
 
+    # --- onboarding ----------------------------------------------------------------------------------------------
+
+    async def onboarding(self) -> OnboardingBody | None:
+        """Ask about the account of this key; None where the venue refuses the question or answers something else."""
+        answer = await self.read("/v1/onboarding", build.onboarding_params(self._key), public=True)
+        try:
+            body = outcomes.require_ok(answer, "onboarding")
+            return shaped(OnboardingBody, read_json(body, "onboarding"), "onboarding")
+        except (AuthenticationFailed, ProtocolViolation, VenueRejected) as failure:
+            log.warning("venue=paradex does not say whether the account is onboarded: %s", failure)
+            return None
+
+    async def onboard(self, ethereum_account: str) -> None:
+        """Send the signed wish to have this key's account opened, once; saying it again changes nothing."""
+        signature = await asyncio.to_thread(self._require_signer().sign_onboarding)
+        await self._auth.take()
+        answer = await self._http.command(
+            "POST",
+            "/v1/onboarding",
+            content=build.encoded({"public_key": self._key.public_key_text}),
+            headers=build.onboarding_headers(self._key, signature, ethereum_account),
+        )
+        if isinstance(answer, NotSent | Unknown):
+            text = f"paradex: whether the account was opened is not known: {answer.reason}; asking again is harmless"
+            raise VenueUnreachable(text, venue=str(Venue.PARADEX))
+        outcomes.require_ok(answer, "onboarding")
+
     # --- token ---------------------------------------------------------------------------------------------------
 
     async def _fetch_token(self) -> str:
@@ -263,7 +307,8 @@ class ParadexRest:
         if isinstance(answer, NotSent | Unknown):
             raise VenueUnreachable(f"paradex: no token: {answer.reason}", venue=str(Venue.PARADEX))
         if not 200 <= answer.status < 300:
-            raise outcomes.auth_failure(answer, self._key.account_text)
+            opening = outcomes.OPEN_BY_KEY if self.is_main_key else outcomes.OPEN_BY_WALLET
+            raise outcomes.auth_failure(answer, self._key.account_text, opening)
         return shaped(TokenBody, read_json(answer.body, "token"), "token").jwt_token
 
     async def _replace_token(self, refused: str) -> None:

@@ -80,6 +80,13 @@ class SystemConfig(Wire):
     paraclear_account_proxy_hash: Text = ""
 
 
+class OnboardingBody(Wire):
+    """GET /onboarding: the account that a public key derives to, and whether the venue has it; may say less."""
+
+    address: Text = ""
+    exists: bool | None = None
+
+
 class SystemTime(Wire):
     """GET /system/time; milliseconds as text."""
 

@@ -73,6 +73,14 @@ class SignIn:
     public_key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The account a public key derives to."""
+
+    address: str
+    exists: bool
+
+
 class KeyRing:
     """All keys of all accounts. Keys live in the engine's account attributes, spelled in canonical hex."""
 
@@ -94,6 +102,15 @@ class KeyRing:
         if known is None:
             attributes = {PUBLIC_KEY_ATTRIBUTE: hex(key)}
             self._exchange.open_account(address, Decimal(0), attributes=attributes)
+
+    def standing(self, public_key: str) -> Standing:
+        """Tell which account a main key derives to, and whether it is open."""
+        address = hex(account_address(_key(public_key)))
+        try:
+            self.onboarded(address)
+        except ApiError:
+            return Standing(address, exists=False)
+        return Standing(address, exists=True)
 
     def sign_in(self, request: SignIn, *, now_s: int) -> str:
         """Check the signed Request and return a fresh token for the account."""

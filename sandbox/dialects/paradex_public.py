@@ -5,6 +5,7 @@ Written from docs.paradex.trade (REST API: System, Markets, Auth). Must not touc
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Final
 
@@ -26,6 +27,7 @@ DEPTH_DEFAULT: Final = 20
 DEPTH_MAX: Final = 1_000
 TRADES_PAGE_MAX: Final = 1_000
 TRADES_KEPT: Final = 10_000
+_ETHEREUM_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 L1_SEPOLIA: Final = "11155111"
 RESOLUTIONS: Final = frozenset({"1", "3", "5", "15", "30", "60"})
 PRICE_KINDS: Final = {"last": CandlePrice.LAST, "mark": CandlePrice.MARK, "underlying": CandlePrice.INDEX}
@@ -67,6 +69,7 @@ class PublicPaths:
         found = [Route(path, door.public(handler), methods=["GET"]) for path, handler in public.items()]
         return [
             *found,
+            Route("/v1/onboarding", door.public(self.standing), methods=["GET"]),
             Route("/v1/onboarding", door.auth(self.onboard), methods=["POST"]),
             Route("/v1/auth", door.auth(self.sign_in), methods=["POST"]),
             Route("/v1/auth/{public_key}", door.auth(self.sign_in), methods=["POST"]),
@@ -178,8 +181,25 @@ class PublicPaths:
         entries = [Entry(time_us, time_us, partial(dict, row)) for time_us, row in self._log.funding[spec.instrument]]
         return json_response(page(entries, call))
 
+    def standing(self, call: Call) -> Response:
+        """Answer which account a key derives to and whether it is open; Ethereum signers are not offered here."""
+        kind = call.required("account_signer_type")
+        if kind != "starknet":
+            raise ApiError("INVALID_REQUEST_PARAMETER", "account_signer_type must be starknet at this twin")
+        standing = self._keys.standing(call.required("public_key"))
+        return json_response(
+            {
+                "address": standing.address,
+                "exists": standing.exists,
+                "account_signer_type": kind,
+                "derivation_info": {"class_hash": hex(ACCOUNT_HASH), "proxy_class_hash": hex(ACCOUNT_PROXY_HASH)},
+            }
+        )
+
     def onboard(self, call: Call) -> Response:
         """Register an account with its main key; the answer is empty."""
+        if _ETHEREUM_ADDRESS.fullmatch(_header(call, "paradex-ethereum-account")) is None:
+            raise ApiError("INVALID_REQUEST_PARAMETER", "PARADEX-ETHEREUM-ACCOUNT must be a 0x address of 20 bytes")
         body = bodies.read(bodies.OnboardingBody, bodies.decode(call.body))
         self._keys.onboard(
             _header(call, "paradex-starknet-account"),

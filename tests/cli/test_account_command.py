@@ -286,6 +286,21 @@ def test_check_without_venues_fails_with_a_reason_each(machine: Machine) -> None
     assert all(row["problem"] and row["equity"] is None for row in ended.document)
 
 
+@pytest.mark.parametrize(
+    ("venue", "address", "said"),
+    [(Venue.PARADEX, "0x12", "40 hex digits"), (Venue.BACKPACK, "0x" + "1" * 40, "backpack opens accounts by itself")],
+)
+def test_onboarding_refuses_what_cannot_be_done_before_it_asks_a_venue(
+    machine: Machine, venue: Venue, address: str, said: str
+) -> None:
+    (name,) = (one.ref.account_id for one in sandbox_accounts() if one.ref.venue is venue)
+
+    ended = machine.hedge("account", "onboard", name, "--ethereum-account", address)
+
+    assert ended.code == 2
+    assert said in ended.err
+
+
 @pytest.mark.parametrize("dies_in", ["flows.roster", "store.keystore"])
 def test_a_removal_that_died_in_between_is_finished_by_the_next(
     sealed: Machine, monkeypatch: pytest.MonkeyPatch, dies_in: str

@@ -19,12 +19,14 @@ from pydantic import SecretStr
 from connectors.capabilities import Capabilities
 from connectors.clock import ClockOffset
 from connectors.paradex import stark
+from connectors.paradex.auth import best_curve, derived_address
 from connectors.settings import BackpackKeys, Keys, Outside, PacificaKeys, ParadexKeys
 from connectors.surface import VenueDesk, VenueMarketData, VenueRecords, VenueTape
 from connectors.venue import Accepted, FeedEvent, VenueClient
 from core.instrument import Market, Venue
 from core.numbers import ceil_to, floor_to
 from core.order import OrderIntent, OrderReport, OrderType, Side, TimeInForce
+from sandbox.dialects.paradex_auth import ACCOUNT_HASH, ACCOUNT_PROXY_HASH
 
 SYMBOL = "ETH/USD"
 BOUND_S = 10.0
@@ -113,6 +115,7 @@ class Bench:
     another: Callable[[], VenueClient]
     twin: Twin | None = None
     symbol: str = SYMBOL
+    newcomer: Callable[[], VenueClient] | None = None  # a client of an account that nobody has opened yet
 
     @property
     def wire(self) -> Twin:
@@ -235,3 +238,13 @@ def new_keys(venue: Venue, number: int) -> tuple[Keys, dict[str, str]]:
             api_key = base64.b64encode(public).decode()
             secret = SecretStr(base64.b64encode(bytes(seed)).decode())
             return BackpackKeys(api_key=api_key, api_secret=secret), {"publicKey": api_key}
+
+
+def unopened_keys(venue: Venue, number: int) -> Keys:
+    """Main keys of an account that nobody has opened; where the address follows from the key, it does."""
+    keys, _ = new_keys(venue, number)
+    if isinstance(keys, ParadexKeys):
+        public = stark.public_key(number + 1)
+        account = derived_address(best_curve(), public, proxy_class=ACCOUNT_PROXY_HASH, account_class=ACCOUNT_HASH)
+        return keys.model_copy(update={"account": hex(account)})
+    return keys

@@ -17,7 +17,7 @@ from connectors.settings import Outside, Timeouts
 from connectors.venue import VenueClient
 from core.instrument import Venue
 from tests.connectors.conftest import Twins, real_outside, twins
-from tests.contract.bench import Bench, Twin, new_keys
+from tests.contract.bench import Bench, Twin, new_keys, unopened_keys
 
 __all__ = ["opened", "real_outside", "twins", "venue"]
 
@@ -58,9 +58,13 @@ async def opened(name: Venue, twins: Twins, outside: Outside) -> AsyncIterator[B
         endpoints = sandbox_endpoints(name, twins.port_base)
         return open_client(ACCOUNT_ID, keys, endpoints, outside, Timeouts(command_s=2.0))
 
+    def newcomer() -> VenueClient:
+        endpoints = sandbox_endpoints(name, twins.port_base)
+        return open_client("new-1", unopened_keys(name, next(NUMBERS)), endpoints, outside, Timeouts(command_s=2.0))
+
     client = another()
     await client.connect()
-    yield Bench(client, declared_by(name), outside, another, twin)
+    yield Bench(client, declared_by(name), outside, another, twin, newcomer=newcomer)
     await client.aclose()
     twin.calm()
 

@@ -11,10 +11,14 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
+from typing import Any, Protocol, cast
+
+import pytest
 
 from connectors.capabilities import Capability as C
 from connectors.venue import CancelTaken
 from core.account import TransferKind
+from core.errors import NotOnboarded
 from core.market_data import CandleInterval
 from core.numbers import ZERO
 from core.order import Fill, OrderStatus, Side
@@ -23,6 +27,7 @@ from tests.contract.cards import A_MOMENT, card
 
 MINUTE = timedelta(minutes=1)
 LEVERAGE = Decimal(5)
+WALLET = "0x511671d631CEA1E4C66f8b93bc467646C8e994B9"  # a published test wallet's address
 
 
 async def _bought(bench: Bench) -> list[Fill]:
@@ -260,3 +265,35 @@ async def a_leverage_that_was_set_is_read(bench: Bench) -> None:
     read = await bench.surface.records.leverage(bench.symbol)
     assert before.leverage > LEVERAGE
     assert (said.leverage, said.mode) == (read.leverage, read.mode) == (LEVERAGE, before.mode)
+
+
+class _Onboarding(Protocol):
+    async def standing(self) -> Any: ...
+
+    async def register(self, ethereum_account: str) -> None: ...
+
+
+class _Onboards(Protocol):
+    onboarding: _Onboarding
+
+
+@card("R08", C.ONBOARDING, wire=True)
+async def an_account_is_opened_once_and_only_when_asked_for(bench: Bench) -> None:
+    """Before: the keys of an account that nobody opened. Do: connect, ask, open it twice, ask, connect. Expect: empty.
+
+    Passed when connecting opened nothing and named the remedy, opening twice was as good as once, and it is empty.
+    """
+    assert bench.newcomer is not None
+    client = bench.newcomer()
+    onboarding = cast(_Onboards, client).onboarding
+    try:
+        with pytest.raises(NotOnboarded, match="onboard the account once"):
+            await client.connect()
+        assert (await onboarding.standing()).exists is False
+        await onboarding.register(WALLET)
+        await onboarding.register(WALLET)
+        assert (await onboarding.standing()).exists is True
+        await client.connect()
+        assert (await client.margin()).equity == ZERO
+    finally:
+        await client.aclose()

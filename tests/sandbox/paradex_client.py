@@ -63,6 +63,7 @@ class Signer:
 
     def onboarding(self) -> dict[str, str]:
         return {
+            "PARADEX-ETHEREUM-ACCOUNT": "0x511671d631CEA1E4C66f8b93bc467646C8e994B9",
             "PARADEX-STARKNET-ACCOUNT": self.address,
             "PARADEX-STARKNET-SIGNATURE": self.sign(CONSTANT_TYPE, felt("Onboarding")),
         }

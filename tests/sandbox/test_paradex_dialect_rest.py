@@ -115,7 +115,7 @@ def test_a_wrong_method_has_the_venues_shape(desk: Desk):
     assert error(desk.client.put("/v1/markets")) == (405, "NOT_FOUND")
 
 
-# --- onboarding and tokens ----------------------------------------------------------------------------
+# --- tokens -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -123,34 +123,6 @@ def newcomer() -> Signer:
     """An account nobody opened yet, with the address that follows from its key."""
     private = 0x5EED5EED
     return Signer(private, hex(account_address(stark.get_public_key(private))))
-
-
-def test_onboarding_opens_an_empty_account_once(desk: Desk, newcomer: Signer):
-    for _ in range(2):
-        answer = desk.client.post("/v1/onboarding", headers=newcomer.onboarding(), json={"public_key": newcomer.public})
-        assert (answer.status_code, answer.content) == (200, b"")
-    desk.signer = newcomer
-    desk.sign_in()
-    assert desk.get("/v1/balance")["results"][0]["size"] == "0"
-
-
-def test_onboarding_refuses_an_address_of_another_key(desk: Desk, newcomer: Signer):
-    headers = newcomer.onboarding() | {"PARADEX-STARKNET-ACCOUNT": "0x1234"}
-    answer = desk.client.post("/v1/onboarding", headers=headers, json={"public_key": newcomer.public})
-    assert error(answer) == (400, "INVALID_STARKNET_ADDRESS")
-
-
-def test_onboarding_refuses_another_key_for_a_known_account(desk: Desk, newcomer: Signer):
-    headers = Signer().onboarding()
-    answer = desk.client.post("/v1/onboarding", headers=headers, json={"public_key": newcomer.public})
-    assert error(answer) == (400, "PUBLIC_KEY_INVALID")
-
-
-def test_onboarding_refuses_a_signature_of_something_else(desk: Desk, newcomer: Signer):
-    headers = newcomer.onboarding()
-    headers["PARADEX-STARKNET-SIGNATURE"] = Signer().onboarding()["PARADEX-STARKNET-SIGNATURE"]
-    answer = desk.client.post("/v1/onboarding", headers=headers, json={"public_key": newcomer.public})
-    assert error(answer) == (400, "STARKNET_SIGNATURE_VERIFICATION_FAILED")
 
 
 def test_auth_takes_the_path_with_and_without_the_key_and_without_an_expiration(desk: Desk):
