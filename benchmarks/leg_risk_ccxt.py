@@ -9,7 +9,7 @@ Three ways to trade a pair, each as a careful person would write it without a jo
   verify  both market orders at once, nothing is sent again blindly: after each pair the venues' positions are read, and
           what they say is uneven is evened out, by the missing leg first, at last by taking the other one back
   maker   a post-only order at the best price of one venue; whatever its position shows is hedged with a market order
-          on the other; after a while the rest is taken with market orders
+          on the other; after a while the rest is taken with market orders, and positions are believed as in verify
 Each ends by closing all positions, reduce-only.
 """
 
@@ -28,6 +28,7 @@ ROUNDS = 4
 CLOSING_ROUNDS = 8
 REST_S = 4.0
 POLL_S = 0.25
+CANCEL_S = 1.0  # a fill may cross a cancel
 SETTLE_S = 0.3  # a position may show an execution a moment later
 SYMBOLS = {"pacifica": "ETH/USDC:USDC", "paradex": "ETH/USD:USDC", "backpack": "ETH/USDC:USDC"}
 
@@ -122,22 +123,31 @@ async def pair_with_retries(number, buyer, seller, quantity):
 async def pair_with_checks(number, buyer, seller, quantity):
     """Both legs at once; then believe the positions only."""
     before = await asyncio.gather(buyer.position(), seller.position())
+    await _take_both(number, buyer, seller, quantity, quantity)
+    await _believe_positions(number, buyer, seller, quantity, before)
+
+
+async def _take_both(number, buyer, seller, quantity, wanted):
     results = await asyncio.gather(
-        buyer.take(number, "buy", "buy", quantity, tries=1),
-        seller.take(number, "sell", "sell", quantity, tries=1),
+        buyer.take(number, "buy", "buy", quantity, tries=1, wanted=wanted),
+        seller.take(number, "sell", "sell", quantity, tries=1, wanted=wanted),
         return_exceptions=True,
     )
     for result in results:
         if isinstance(result, BaseException):
             complain(number, result)
+
+
+async def _believe_positions(number, buyer, seller, quantity, before):
+    """Read what both legs hold and even them out, a few times."""
     for attempt in range(ROUNDS):
         await asyncio.sleep(SETTLE_S)
-        after = await asyncio.gather(buyer.position(), seller.position())
-        bought = round(after[0] - before[0], 6)
-        sold = round(before[1] - after[1], 6)
-        if bought == sold:
-            return
         try:
+            after = await asyncio.gather(buyer.position(), seller.position())
+            bought = round(after[0] - before[0], 6)
+            sold = round(before[1] - after[1], 6)
+            if bought == sold:
+                return
             await _even_out(number, (buyer, bought), (seller, sold), quantity, take_back=attempt >= ROUNDS // 2)
         except ccxt.BaseError as error:
             complain(number, error)
@@ -160,38 +170,44 @@ async def _even_out(number, buyer, seller, quantity, *, take_back):
 
 
 async def pair_maker_first(number, buyer, seller, quantity):
-    """Rest the buying leg, hedge what fills, take the rest after a while."""
-    before, hedged = await buyer.position(), 0.0
+    """Rest the buying leg, hedge what fills, take the rest after a while; at the end believe the positions only."""
+    before = await asyncio.gather(buyer.position(), seller.position())
+    try:
+        await _rest_and_hedge(number, buyer, seller, quantity, before[0])
+    except ccxt.BaseError as error:
+        complain(number, error)
+        with contextlib.suppress(ccxt.BaseError):
+            await buyer.cancel_what_rests()
+    await _believe_positions(number, buyer, seller, quantity, before)
+
+
+async def _rest_and_hedge(number, buyer, seller, quantity, before):
+    hedged = 0.0
 
     async def hedge():
         nonlocal hedged
         fresh = round(await buyer.position() - before - hedged, 6)
         if fresh > 0:
-            await seller.take(number, "sell", "sell", fresh, tries=RETRIES, wanted=quantity)
             hedged = round(hedged + fresh, 6)
+            await seller.take(number, "sell", "sell", fresh, tries=1, wanted=quantity)
 
     order = None
     try:
         order = await buyer.rest(number, "buy", "buy", quantity)
-    except ccxt.BaseError as error:
+    except ccxt.ExchangeError as error:  # refused for certain: it would have crossed, or the venue takes none
         complain(number, error)
     loop = asyncio.get_running_loop()
     until = loop.time() + REST_S
-    while order is not None and hedged < quantity and loop.time() < until:
+    while order and hedged < quantity and loop.time() < until:
         await asyncio.sleep(POLL_S)
         await hedge()
-    if order is not None and hedged < quantity:
+    if order and hedged < quantity:
         await buyer.cancel(order["id"])
-    elif order is None:
-        await buyer.cancel_what_rests()
-    await hedge()
+        await asyncio.sleep(CANCEL_S)
+        await hedge()
     rest = round(quantity - hedged, 6)
     if rest > 0:
-        await buyer.take(number, "buy", "buy", rest, tries=RETRIES, wanted=quantity)
-        until = loop.time() + REST_S
-        while hedged < quantity and loop.time() < until:
-            await asyncio.sleep(POLL_S)
-            await hedge()
+        await _take_both(number, buyer, seller, rest, quantity)
 
 
 async def close_all(accounts):

@@ -8,7 +8,8 @@ Kinds and where they strike:
   lost_answer          the engine acts, then the connection closes without an answer
   delay                `delay_ms` of venue time before the engine sees the request
   slow_answer          the engine acts at once, its answer comes `delay_ms` later
-  http_429, http_5xx   the venue's own error; http_5xx takes status and when = before | after the engine
+  http_429, http_5xx   the venue's own error; http_5xx takes status and when = before | after the engine; with
+                       when = after and `delay_ms` the error is answered at once and the engine acts so much later
   ws_disconnect        the connection closes instead of sending the next frame
   ws_gap               one book frame is not sent
   duplicate_fill_frame one fill frame is sent twice
@@ -85,7 +86,7 @@ class Fault:
     until_us: int | None  # venue time
     delay_ms: int = 0
     status: int = 503
-    after: bool = False  # http_5xx: answer the error after the engine acted
+    after: bool = False  # http_5xx: answer the error after the engine acted, or delay_ms before it acts
     share: Decimal = Decimal(1)  # thin_book: fraction of the makers' usual sizes
     struck: int = 0
 
@@ -248,6 +249,12 @@ class HttpFaults:
         if broken and not broken.after:
             await self._error(broken.status)(scope, receive, send)
             return
+        if broken and broken.delay_ms:
+            body = await _whole(receive)
+            await self._error(broken.status)(scope, receive, send)
+            await self._sleep(broken.delay_ms * 1000)
+            await self._app(scope, body, _swallow)
+            return
         lost = self._desk.take(self._venue, FaultKind.LOST_ANSWER, action)
         if not broken and not lost:
             slow = self._desk.take(self._venue, FaultKind.SLOW_ANSWER, action)
@@ -268,6 +275,21 @@ class HttpFaults:
             await send(message)
 
         return held
+
+
+async def _whole(receive: Receive) -> Receive:
+    """Read a request's body to its end and return a channel that gives it again, whether or not the client stays."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return left.pop() if left else {"type": "http.disconnect"}
+
+    return again
 
 
 async def drop_connection(scope: MutableMapping[str, Any], receive: Receive) -> None:

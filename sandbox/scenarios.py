@@ -50,7 +50,7 @@ _PARAMETERS: dict[str, frozenset[str]] = {
     FaultKind.DELAY: _STRIKES | {"action", "delay_ms"},
     FaultKind.SLOW_ANSWER: _STRIKES | {"action", "delay_ms"},
     FaultKind.HTTP_429: _STRIKES | {"action"},
-    FaultKind.HTTP_5XX: _STRIKES | {"action", "status", "when"},
+    FaultKind.HTTP_5XX: _STRIKES | {"action", "status", "when", "delay_ms"},
     FaultKind.WS_DISCONNECT: _STRIKES,
     FaultKind.WS_GAP: _STRIKES,
     FaultKind.DUPLICATE_FILL_FRAME: _STRIKES,
@@ -108,6 +108,8 @@ class Step(BaseModel):
             raise ValueError("give at_s or upon")
         if self.upon is None and self.model_fields_set & {"nth", "after_s"}:
             raise ValueError("nth and after_s go with upon")
+        if self.kind is FaultKind.HTTP_5XX and self.delay_ms and self.when == "before":
+            raise ValueError("delay_ms goes with when: after")
         strangers = self.model_fields_set - _WHEN - _PARAMETERS[self.kind]
         if strangers:
             raise ValueError(f"{self.kind} does not take {', '.join(sorted(strangers))}")

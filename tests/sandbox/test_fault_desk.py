@@ -20,14 +20,18 @@ class Bench:
         self.now_us = 0
         self.slept_us = 0
         self.seen = 0
+        self.bodies: list[bytes] = []
+        self.seen_at_sleep: list[int] = []
         self.desk = FaultDesk(1, lambda: self.now_us)
 
-        async def place(_request: Request) -> Response:
+        async def place(request: Request) -> Response:
             self.seen += 1
+            self.bodies.append(await request.body())
             return PlainTextResponse("done")
 
         async def sleep(delay_us: int) -> None:
             self.slept_us += delay_us
+            self.seen_at_sleep.append(self.seen)
 
         app = Starlette(
             routes=[Route("/place", place, methods=["GET", "POST"])],
@@ -156,3 +160,13 @@ def test_disarming_clears_one_venue() -> None:
 
     assert desk.disarm("pacifica") == 1
     assert [f.venue for f in desk.armed] == ["paradex"]
+
+
+async def test_an_error_may_be_answered_before_the_engine_takes_the_order_all_the_same() -> None:
+    bench = Bench()
+    bench.desk.arm("pacifica", FaultKind.HTTP_5XX, status=504, after=True, delay_ms=1500)
+
+    answer = await bench.client.post("/place", content=b"an order")
+
+    assert (answer.status_code, bench.slept_us, bench.seen_at_sleep) == (504, 1_500_000, [0])
+    assert bench.bodies == [b"an order"]
