@@ -22,7 +22,7 @@ from api.openapi import document
 from api.outer import Outer
 from api.rate import RateLimit
 from api.roster import Roster
-from api.routes import accounts, docs, health, keys, live, page, records, sessions, steering, venues
+from api.routes import accounts, certificates, docs, health, keys, live, page, records, sessions, steering, venues
 from api.runs import Runs
 from api.settings import ApiSettings
 from api.starts import Starter
@@ -40,6 +40,7 @@ ROUTERS = (
     sessions.router,
     steering.router,
     records.router,
+    certificates.router,
     records.by_ticket,
     accounts.router,
     venues.router,

@@ -155,6 +155,30 @@ def report(session_id: str, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def verify(
+    session_id: str,
+    head: Annotated[str | None, typer.Option(help="A hash that the chain must hold, written down before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute a session's certificates and compare them with its record; exit code 1 when anything differs."""
+    from cli.certificates import verify_session
+
+    raise typer.Exit(verify_session(session_id, head=head, as_json=as_json))
+
+
+@app.command()
+def explain(
+    session_id: str,
+    pair: Annotated[str, typer.Argument(help="The pair's id, or its number in the session.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell in sentences why a pair was done as it was; with --json its certificates too."""
+    from cli.certificates import explain_pair
+
+    explain_pair(session_id, pair, as_json=as_json)
+
+
+@app.command()
 def breaches(session_id: str, as_json: AsJson = False) -> None:
     """List a session's risk breaches, open ones last."""
     with opened() as store:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -36,8 +36,24 @@ class LegPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Why the planner took this pair and this size, in words.
+
+    candidates: pairings across venues that it chose from. carry_per_hour: the funding that the hedge was expected to
+    earn, a fraction of one leg's notional an hour, negative when it pays; None where a rate was not known.
+    """
+
+    why: str
+    size: str
+    candidates: int
+    carry_per_hour: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PairPlan:
     """Two equal legs on two venues. buy_mid and sell_mid are the arrival mids of the legs' own books.
+
+    choice explains the plan and is no part of it: two plans that trade the same are equal.
 
     Raises SelfTradeRisk when built with legs on one venue, of one account, or of unequal quantities.
     """
@@ -51,6 +67,7 @@ class PairPlan:
     quantity: Decimal
     buy_mid: Decimal
     sell_mid: Decimal
+    choice: Choice | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.buy.account.venue == self.sell.account.venue:

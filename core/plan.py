@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import assert_never
@@ -14,7 +15,7 @@ from core.instrument import Venue
 from core.matching import closable, open_quantity
 from core.numbers import ZERO, canonical, ceil_to, floor_to
 from core.order import Side
-from core.pair_plan import LegPlan, Nothing, NothingCode, PairPlan, Purpose
+from core.pair_plan import Choice, LegPlan, Nothing, NothingCode, PairPlan, Purpose
 from core.pricing import depth_within, marketable_price, per_leg
 from core.sizing import (
     Cap,
@@ -157,7 +158,7 @@ class _Desk:
             lot=self.lot,
         )
 
-    def pair(self, purpose: Purpose, buyer: _Seat, seller: _Seat, quantity: Decimal) -> PairPlan:
+    def pair(self, purpose: Purpose, buyer: _Seat, seller: _Seat, quantity: Decimal, choice: Choice) -> PairPlan:
         closing = purpose is Purpose.CLOSE
         legs = [
             LegPlan(seat.view.account, seat.view.market, side, quantity, reduce_only=closing, closing=closing)
@@ -174,6 +175,7 @@ class _Desk:
             quantity,
             buyer.mid,
             seller.mid,
+            choice,
         )
 
 
@@ -193,16 +195,39 @@ def _seat(view: SessionView, account: AccountView, index: int, strategy: Strateg
 
 def _opening_pair(desk: _Desk) -> PairPlan | Nothing:
     refused: list[Nothing] = []
-    for buyer, seller in _opening_order(desk):
+    candidates = _opening_order(desk)
+    for buyer, seller in candidates:
         quantity = _opening_quantity(desk, buyer, seller)
         if isinstance(quantity, Decimal):
-            return desk.pair(Purpose.OPEN, buyer, seller, quantity)
+            choice = _opening_choice(desk, (buyer, seller), candidates=len(candidates), passed_over=refused)
+            return desk.pair(Purpose.OPEN, buyer, seller, quantity, choice)
         refused.append(_no_size(quantity))
     lasting = [nothing for nothing in refused if nothing.code in _ROTATE_ON]
     return next(iter([*lasting, *refused, *desk.absent]), _NO_COUNTERPART)
 
 
 _NO_COUNTERPART = Nothing(NothingCode.POSITION_LIMIT, "no two accounts on different venues can add to a hedge")
+
+
+def _opening_choice(
+    desk: _Desk, legs: tuple[_Seat, _Seat], *, candidates: int, passed_over: Sequence[Nothing]
+) -> Choice:  # fmt: skip
+    """Say why these two, and where the size comes from; nothing is drawn or decided here."""
+    buyer, seller = legs
+    had = " and ".join(f"{s.view.account.account_id} {s.view.volume:.2f}" for s in legs)
+    measure = "traded least so far" if desk.strategy.distribution is Distribution.EQUAL else "least for their margin"
+    why = f"of {candidates} ways to pair the accounts across venues these two had {measure} ({had} in quote units)"
+    if passed_over:
+        why += f"; better ones had no size ({passed_over[0].text})"
+    sizes = desk.sizes(max(buyer.mark, seller.mark))
+    cap = min(_opening_caps(desk, buyer, seller), key=lambda one: one.quantity)
+    tightest = f"the tightest cap is {cap.code} of account {cap.account_id} at {_rounded(cap.quantity)}"
+    size = f"drawn from {canonical(sizes.low)} to {canonical(sizes.high)}, or what the target still needs; {tightest}"
+    return Choice(why, size, candidates, known_carry(buyer.view.funding, seller.view.funding))
+
+
+def _rounded(quantity: Decimal) -> str:
+    return f"{quantity:.6g}"
 
 
 def _opening_order(desk: _Desk) -> list[tuple[_Seat, _Seat]]:
@@ -302,14 +327,24 @@ def _closing_pair(desk: _Desk) -> PairPlan | Nothing:
     ready = [r for r in reductions if r.quantity > 0]
     if ready:
         best = max(ready, key=lambda r: (_leaves_clean(desk, r), r.weight))
-        return desk.pair(Purpose.CLOSE, best.short, best.long, best.quantity)
+        return desk.pair(Purpose.CLOSE, best.short, best.long, best.quantity, _closing_choice(best, len(ready)))
     if any(r.capacity >= r.least for r in reductions):
         return Nothing(NothingCode.DEPTH, "the books do not hold enough within the slippage bound to close")
     for reduction in sorted(reductions, key=lambda r: r.weight):
         caps = [c for c in _opening_caps(desk, reduction.long, reduction.short) if c.code is not CapCode.PARTICIPATION]
         if min(cap.quantity for cap in caps) >= desk.smallest:
-            return desk.pair(Purpose.COMPLETE, reduction.long, reduction.short, desk.smallest)
+            why = "remainders are too small for the venues to close, so they are enlarged to what can be closed"
+            choice = Choice(why, "the smallest size that all venues can close again", len(reductions))
+            return desk.pair(Purpose.COMPLETE, reduction.long, reduction.short, desk.smallest, choice)
     return _nothing_to_close(desk, reductions)
+
+
+def _closing_choice(best: _Reduction, candidates: int) -> Choice:
+    held = ", ".join(
+        f"{seat.view.account.account_id} {canonical(seat.view.position)}" for seat in (best.long, best.short)
+    )  # fmt: skip
+    size = f"at most {canonical(best.capacity)} can be closed so that what is left stays closable; as depth allows"
+    return Choice(f"the longest is closed against the shortest on another venue ({held})", size, candidates)
 
 
 def _reductions(desk: _Desk) -> list[_Reduction]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 
+from core.evidence import evidence
 from core.numbers import ZERO, canonical
 from core.pair import Done, Halt, PairStatus
 from core.plan import Nothing, PairPlan, plan_pair
-from core.risk import Approved, Refused, RiskDecision, Severity
+from core.risk import Refused, RiskDecision, Severity
 from flows.steps import Steps
 from tasks.beat import Heart
 from tasks.course import Course
@@ -44,7 +45,7 @@ async def turn(desk: Desk, course: Course, heart: Heart, steps: Steps, plan: Pai
         return False
     course.sequence = plan.sequence
     course.news(None)
-    end = await steps.place_pair(decision, _decision_document(decision))
+    end = await steps.place_pair(decision, evidence(decision))
     reconciled = await steps.reconcile_fills(end)
     await account_for(desk, course, heart, end, reconciled)
     # Winding down has no pace of its own: after a pair that filled nothing it waits as after a refusal.
@@ -120,10 +121,6 @@ async def _halt(desk: Desk, course: Course, heart: Heart, halt: Halt) -> None:
     course.halted = f"{halt.reason}; net {canonical(halt.net)} {desk.symbol} is not hedged"
     await heart.breach("naked_leg", Severity.CRITICAL, {"reason": halt.reason, **exposure_of(desk)})
     await heart.pause(course.halted)
-
-
-def _decision_document(decision: Approved) -> dict[str, object]:
-    return {"verdict": "approved", "factsDigest": decision.facts_digest, "approvedAt": decision.approved_at.isoformat()}
 
 
 def _sentence(end: PairEnd, reconciled: Reconciled) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from store.opening import Store
+    from store.records import Segment
 
 _TABLES = {"certificates": CERTIFICATES, "pairs": PAIRS, "orders": ORDERS, "fills": FILLS}
 _NO_CERTIFICATE = "ended without a certificate: it was removed, or the pair ended before certificates were kept"
@@ -135,13 +136,20 @@ def _totals(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _segments(store: Store, session_id: str) -> Iterator[Finding]:
-    """Sealed segments are the files that were registered."""
-    for segment in store.reads.segments(session_id):
+    """The files that hold the session's sealed rows are those that were registered; merged files hold others' too."""
+    for segment in _sealing(store, session_id):
         path = store.home / "segments" / segment.path
-        if not path.is_file():
-            yield Finding(None, None, f"segment {segment.path} is missing")
-        elif sha256_of(path) != segment.sha256:
-            yield Finding(None, None, f"segment {segment.path} is not what was registered")
+        try:
+            text = None if sha256_of(path) == segment.sha256 else "is not what was registered"
+        except FileNotFoundError:
+            # Merged into a larger file since it was listed: then it is listed no more.
+            text = "is missing" if segment in _sealing(store, session_id) else None
+        if text is not None:
+            yield Finding(None, None, f"segment {segment.path} {text}")
+
+
+def _sealing(store: Store, session_id: str) -> list[Segment]:
+    return [segment for segment in store.segments.sealed().segments if segment.session_id in ("", session_id)]
 
 
 def _sealed(store: Store, session_id: str) -> Evidence | Finding | None:
@@ -166,7 +174,9 @@ def _rows(connection: DuckDBPyConnection, table: Table, name: str, session_id: s
     cursor = connection.execute(query, [session_id])
     columns = [str(column[0]) for column in cursor.description or ()]
     read = {column.name: _parsed if isinstance(column.type, JSON) else _as_it_is for column in table.c}
-    return [{c: read[c](value) for c, value in zip(columns, row, strict=True)} for row in cursor.fetchall()]
+    # What results add to a table (a fill's notional) is worked out there and is no copy.
+    kept = [(number, column) for number, column in enumerate(columns) if column in read]
+    return [{column: read[column](row[number]) for number, column in kept} for row in cursor.fetchall()]
 
 
 def _parsed(value: object) -> object:

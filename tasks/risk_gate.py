@@ -98,4 +98,6 @@ def _leg_facts(desk: Desk, leg: LegPlan, mid: Decimal) -> LegFacts:
     price = marketable_price(
         leg.market, mid, leg.side, per_leg(desk.strategy.max_slippage), mark=mark.mark if mark else None
     )
-    return LegFacts(book, mark, desk.margins.get(name), exposure(desk, name), price, desk.statuses.get(name))
+    return LegFacts(
+        book, mark, desk.margins.get(name), exposure(desk, name), price, desk.statuses.get(name), desk.funding.get(name)
+    )  # fmt: skip

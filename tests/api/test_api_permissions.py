@@ -25,6 +25,7 @@ OPENS = {
     "POST /sessions/{sessionId}/flatten": STOPPERS,
     "POST /flatten": STOPPERS,
     "GET /sessions/{sessionId}/orders": READERS,
+    "GET /sessions/{sessionId}/orders/{pairId}/explain": READERS,
     "GET /sessions/{sessionId}/fills": READERS,
     "GET /sessions/{sessionId}/events": READERS,
     "GET /sessions/{sessionId}/risk-status": READERS,

@@ -92,7 +92,7 @@ def test_an_approval_cannot_be_made_changed_or_copied_elsewhere() -> None:
     assert isinstance(decision, Approved)
 
     with pytest.raises(TypeError, match="only the risk gate"):
-        Approved(object(), pair_plan(), "digest", NOW)
+        Approved(object(), pair_plan(), gate_facts(), LIMITS, ())
     with pytest.raises(AttributeError):
         decision.plan = pair_plan("9")
     with pytest.raises(AttributeError):

@@ -88,6 +88,9 @@ async def test_what_a_session_left_behind_can_be_read(service: ServedApi, client
     assert sorted(f.account_id for f in fills) == ["account1", "account2"]
     events = [e.sequence async for e in client.iter_events(told.session_id, page_size=3)]
     assert events == list(range(1, told.EVENTS + 1))
+    told_pair = await client.explain(told.session_id, pair.id)
+    assert told_pair.sentences
+    assert [(c.position, c["kind"], len(c.sha256)) for c in told_pair.certificates] == [(1, "pair", 64)]
     risk = await client.risk_status(told.session_id)
     assert (risk.overall_risk, len(risk.active_breaches), len(risk.account_risks)) == ("high", 1, 2)
     breach = await client.acknowledge_breach(told.session_id, risk.active_breaches[0].id, "resolve", "seen")

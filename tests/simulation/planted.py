@@ -7,11 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import update
+
 from connectors.venue import CancelOutcome, CancelTaken, FillUpdate, NotFound, PlaceOutcome, Unknown
 from core.account import Position
 from core.numbers import ZERO
 from core.order import Fill, OrderIntent, OrderReport, OrderStatus
 from flows.steps import Steps
+from store.records import PairOutcome
+from store.rows import columns_of
+from store.tables import PAIRS
 from tasks.place_pair import PairEnd
 from tasks.reconcile_fills import Reconciled
 from tests.fakes.venue import FakeVenue
@@ -125,6 +130,22 @@ def forgets_naked_time(steps: Steps) -> Steps:
     return replace(steps, reconcile_fills=reconcile)
 
 
+class EndsPairsItself:
+    """A journal that writes a pair's end past the store's own operation."""
+
+    def __init__(self, journal: Any) -> None:
+        self._journal = journal
+
+    async def complete_pair(self, pair_id: str, outcome: PairOutcome, reason: str | None = None) -> None:
+        """Write the outcome and nothing else."""
+        mine = update(PAIRS).where(PAIRS.c.pair_id == pair_id)
+        write = self._journal.writer.write
+        await write(lambda tx: tx.connection.execute(mine.values(**columns_of(outcome), change=tx.change)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+
 PLANTED: dict[str, Bug] = {
     "own orders never meet": Bug(client=BelievesItsCancels),
     "no order is sent twice": Bug(client=SendsAgain),
@@ -133,4 +154,5 @@ PLANTED: dict[str, Bug] = {
     "naked time is bounded": Bug(steps=forgets_naked_time),
     "volume is what was hedged": Bug(steps=counts_double),
     "the ledger balances": Bug(client=ForgetsFees),
+    "every pair that ended is certified once": Bug(journal=EndsPairsItself),
 }

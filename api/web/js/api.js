@@ -49,6 +49,7 @@ export const api = {
   estimate: (request) => call("POST", "/sessions/estimate", request),
   act: (id, verb, body) => post(`/sessions/${encodeURIComponent(id)}/${verb}`, body),
   orders: (id, page = {}) => get(`/sessions/${encodeURIComponent(id)}/orders${query(page)}`),
+  explain: (id, pair) => get(`/sessions/${encodeURIComponent(id)}/orders/${encodeURIComponent(pair)}/explain`),
   fills: (id, page = {}) => get(`/sessions/${encodeURIComponent(id)}/fills${query(page)}`),
   events: (id, page = {}) => get(`/sessions/${encodeURIComponent(id)}/events${query(page)}`),
   risk: (id) => get(`/sessions/${encodeURIComponent(id)}/risk-status`),

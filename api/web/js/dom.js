@@ -63,6 +63,16 @@ export function toast(text, kind = "") {
   setTimeout(() => note.remove(), kind === "bad" ? 9000 : 4000);
 }
 
+/** Show lines of text until they are closed. */
+export function shown({ title, lines }) {
+  const dialog = h("dialog.wide", { "aria-labelledby": "shown-title" },
+    h("form", { method: "dialog" }, h("h2", { id: "shown-title" }, title), lines.map((line) => h("p", {}, line)),
+      h("div.row.end", {}, h("button", { type: "submit", autofocus: true }, "Close"))));
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
 /** Ask before something is done; resolves to true only when the button was pressed. */
 export function confirmed({ title, text, verb, danger = false }) {
   return new Promise((resolve) => {

@@ -227,6 +227,26 @@ class RiskStatus(Answer):
     active_breaches: list[Breach] = []
 
 
+class Certificate(Answer):
+    """A pair's certificate: its place in the session's chain, its hash, the hash before it, and what was certified."""
+
+    certificate_id: str
+    position: int
+    kind: str
+    previous: str
+    sha256: str
+    certified_at: datetime
+    document: dict[str, Any]
+
+
+class Explanation(Answer):
+    """Why a pair was done as it was, in sentences; certificates is empty until the pair has ended."""
+
+    pair_id: str
+    sentences: list[str]
+    certificates: list[Certificate] = []
+
+
 class Fill(Answer):
     """One execution at a venue: price and fee in USD, quantity in base units."""
 

@@ -135,6 +135,10 @@ class AsyncHedgingClient:
             for pair in pages.news(await self._do(call)):
                 yield pair
 
+    async def explain(self, session_id: str, pair_id: str | int) -> answers.Explanation:
+        """Tell why a pair was done as it was, with its certificates; pair_id is its id or its sequence."""
+        return await self._do(calls.explain(session_id, pair_id))
+
     async def list_fills(self, session_id: str, *, limit: int = 100, offset: int = 0) -> answers.Page[answers.Fill]:
         """Return a session's executions."""
         return await self._do(calls.list_fills(session_id, limit, offset))

@@ -126,6 +126,10 @@ class HedgingClient:
             )
             yield from pages.news(self._do(call))
 
+    def explain(self, session_id: str, pair_id: str | int) -> answers.Explanation:
+        """Tell why a pair was done as it was, with its certificates; pair_id is its id or its sequence."""
+        return self._do(calls.explain(session_id, pair_id))
+
     def list_fills(self, session_id: str, *, limit: int = 100, offset: int = 0) -> answers.Page[answers.Fill]:
         """Return a session's executions."""
         return self._do(calls.list_fills(session_id, limit, offset))

@@ -101,6 +101,12 @@ def list_orders(
     return get(path, read, status=status, accountId=account_id, side=side, limit=limit, offset=offset)
 
 
+def explain(session_id: str, pair_id: str | int) -> Call[answers.Explanation]:
+    """GET /sessions/{id}/orders/{pairId}/explain."""
+    path = f"{_session(session_id)}/orders/{quote(str(pair_id), safe='')}/explain"
+    return get(path, one(answers.Explanation, "explanation"))
+
+
 def list_fills(session_id: str, limit: int, offset: int) -> Call[answers.Page[answers.Fill]]:
     """GET /sessions/{id}/fills."""
     return get(f"{_session(session_id)}/fills", page(answers.Fill, "fills"), limit=limit, offset=offset)

@@ -113,6 +113,20 @@ export interface CautionDocument {
   "accountId": string | null;
 }
 
+/** One certificate of a pair; sha256 is that of `document` written as canonical JSON (docs/certificates.md). */
+export interface CertificateDocument {
+  "certificateId": string;
+  /** Its place in the session's chain, from 1 on. */
+  "position": number;
+  "kind": "pair" | "correction";
+  /** The hash of the certificate before; of the request for the first. */
+  "previous": string;
+  "sha256": string;
+  "certifiedAt": string;
+  /** What was certified; numbers are exact texts. */
+  "document": Record<string, unknown>;
+}
+
 /** How traded volume is spread over the accounts: the same for all, or in proportion to free margin. */
 export type Distribution = "equal" | "weighted";
 
@@ -172,6 +186,19 @@ export interface EventsAnswer {
   "events": Array<EventDocument>;
   /** The session's newest event. */
   "lastSequence": number;
+}
+
+/** Why a pair was done as it was. */
+export interface ExplainAnswer {
+  "success"?: true;
+  "explanation": ExplanationDocument;
+}
+
+/** A pair in sentences. certificates: oldest first, corrections after the first; empty until the pair has ended. */
+export interface ExplanationDocument {
+  "pairId": string;
+  "sentences": Array<string>;
+  "certificates": Array<CertificateDocument>;
 }
 
 /** One execution. fee in USD, negative for a rebate. */

@@ -100,6 +100,7 @@ export class HedgingClient {
   /** What a session would probably cost and take; creates nothing. */
   estimate(request: api.SessionRequest): Promise<api.EstimateDocument>;
   listOrders(id: string, filter?: OrderFilter & PageWish): Promise<api.PairsPage>;
+  explain(id: string, pairId: string | number): Promise<api.ExplanationDocument>;
   iterOrders(id: string, filter?: OrderFilter & PageSize): AsyncGenerator<api.PairDocument, void>;
   listFills(id: string, page?: PageWish): Promise<api.FillsPage>;
   iterFills(id: string, options?: PageSize): AsyncGenerator<api.FillDocument, void>;

@@ -36,6 +36,7 @@ export class HedgingClient {
   async estimate(request) { return (await this.#post("/sessions/estimate", request, { waitS: 30 })).estimate; }
   listOrders(id, filter = {}) { return this.#get(at(id, "orders"), filter); }
   iterOrders(id, { pageSize = PAGE, ...filter } = {}) { return this.#walk(at(id, "orders"), "orders", pageSize, filter, (pair) => pair.id); }
+  async explain(id, pairId) { return (await this.#get(at(id, "orders", encodeURIComponent(pairId), "explain"))).explanation; }
   listFills(id, page = {}) { return this.#get(at(id, "fills"), page); }
   iterFills(id, { pageSize = PAGE } = {}) {
     return this.#walk(at(id, "fills"), "fills", pageSize, {}, (f) => `${f.venue} ${f.accountId} ${f.tradeId}`);

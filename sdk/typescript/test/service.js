@@ -34,6 +34,9 @@ test("what a session left behind can be read", async () => {
   const events = [];
   for await (const { sequence } of client.iterEvents(DONE, { pageSize: 3 })) events.push(sequence);
   assert.deepEqual(events, [1, 2, 3, 4, 5, 6, 7, 8]);
+  const told = await client.explain(DONE, 1);
+  assert.equal(told.certificates[0].kind, "pair");
+  assert.ok(told.sentences.length > 2);
   const risk = await client.riskStatus(DONE);
   assert.equal(risk.overallRisk, "high");
   assert.equal((await client.acknowledgeBreach(DONE, risk.activeBreaches[0].id, { comment: "seen" })).resolved, true);

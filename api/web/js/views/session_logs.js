@@ -1,7 +1,7 @@
 // Pairs, fills and events of a session, each newest first.
 
 import { api } from "../api.js";
-import { fill, h, table } from "../dom.js";
+import { fill, h, shown, table, toast } from "../dom.js";
 import { bps, price, quantity, time, usd } from "../format.js";
 import { pill } from "./sessions.js";
 
@@ -60,8 +60,17 @@ export class Logs {
       { head: "Time", cell: (p) => time(p.executedAt ?? p.createdAt) }, { head: "Long", cell: (p) => leg(p.orderPair.buyOrder) }, { head: "Short", cell: (p) => leg(p.orderPair.sellOrder) },
       { head: "Status", cell: (p) => pill(p.status) }, { head: "Volume", align: "right", cell: (p) => usd(p.volume) }, { head: "Price", align: "right", cell: (p) => price(p.price) },
       { head: "Slippage", align: "right", cell: (p) => bps(p.slippage) }, { head: "Fees", align: "right", cell: (p) => usd(p.fees, 4) },
+      { head: "Why", cell: (p) => h("button.quiet", { "aria-label": `Why pair ${p.sequence}`, onclick: () => this.#explain(p) }, "Why") },
     ], newest, { caption: "Pairs, newest first", empty: "No pairs yet." }));
     this.#drawEvents();
+  }
+
+  async #explain(pair) {
+    try {
+      const { explanation } = await api.explain(this.id, pair.id);
+      const last = explanation.certificates.at(-1);
+      shown({ title: `Pair ${pair.sequence}`, lines: [...explanation.sentences, last ? `Certificate ${last.position}, SHA-256 ${last.sha256}` : "Not certified yet: it has not ended."] });
+    } catch (refusal) { toast(refusal.message, "bad"); }
   }
 
   #drawEvents() {
