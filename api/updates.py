@@ -23,6 +23,7 @@ from api.views.sessions import breach_document, metrics_of
 from core.numbers import ZERO
 from core.risk import Severity
 from store import Event, RecordNotFound, Session, SessionStatus, SessionTotals, Store
+from tasks.standing import standing_now
 
 SNAPSHOT_PAIRS = 50
 _CHANNELS = {"status": "status", "orders": "orders", "risk": "risk", "metrics": "metrics"}
@@ -133,7 +134,13 @@ class Progress:
                 found = [breach for breach in self._reads.breaches(session_id) if breach.is_open]
                 is_high = any(breach.severity is Severity.CRITICAL for breach in found)
                 level = "high" if is_high else "medium" if found else "low"
-                return {"riskLevel": level, "activeBreaches": [_plain(breach_document(breach)) for breach in found]}
+                standing = standing_now(session, self._reads)
+                return {
+                    "riskLevel": level,
+                    "riskState": None if standing is None else standing.state.value,
+                    "reason": None if standing is None else standing.reason,
+                    "activeBreaches": [_plain(breach_document(breach)) for breach in found],
+                }
             case "orders":
                 pairs = self._reads.pairs(session_id, limit=SNAPSHOT_PAIRS, newest_first=True)
                 documents = [pair_document(p, self._reads.journal_orders_of_pair(p.plan.pair_id)) for p in pairs]

@@ -19,6 +19,7 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 32
 _HALF = 12
 _STYLES = {"active": "cyan", "paused": "yellow", "completed": "green", "failed": "red", "pending": "white"}
+_RISKS = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "bold red"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -41,6 +42,8 @@ class Picture:
     naked_limit: Decimal | None = None
     naked_today: Decimal = Decimal(0)
     naked_day_max: Decimal | None = None
+    risk: str | None = None
+    risk_reason: str | None = None
 
     def take(self, event: Event) -> None:
         """Learn from one event."""
@@ -61,13 +64,18 @@ class Picture:
         elif event.type == "command":
             self.note(event.at, f"{payload.get('kind', '')}: {payload.get('outcome', '')}")
         elif event.type == "risk_update":
-            self._breach(event)
+            self._risk(event)
 
     def note(self, at: datetime, text: str) -> None:
         """Remember one line for the list of decisions."""
         self.decisions.append((at, clean(text)))
 
-    def _breach(self, event: Event) -> None:
+    def _risk(self, event: Event) -> None:
+        state, reason = event.payload.get("riskState"), event.payload.get("reason")
+        if state is not None and (state, reason) != (self.risk, self.risk_reason):
+            self.risk, self.risk_reason = str(state), None if reason is None else str(reason)
+            if reason is not None:
+                self.note(event.at, f"{self.risk}: {reason}")
         found = event.payload.get("breach")
         if isinstance(found, dict):
             self.breaches += 1
@@ -103,6 +111,9 @@ def render(picture: Picture, now: datetime) -> RenderableType:
     money = Text(f"{totals.pnl:+,.4f} USD", style="green" if totals.pnl >= 0 else "red")
     table.add_row("PnL", money + Text(f"  fees {totals.fees:,.4f}  funding {totals.funding:+,.4f}", style="dim"))
     table.add_row("slippage", f"{totals.slippage * 10_000:.2f} bps against arrival mid")
+    if picture.risk is not None:
+        why = Text(f"  {clean(picture.risk_reason or '')}", style="dim")
+        table.add_row("risk", Text(picture.risk, style=_RISKS.get(picture.risk, "white")) + why)
     if picture.breaches:
         table.add_row("breaches", Text(str(picture.breaches), style="bold red"))
     title = Text.assemble(

@@ -294,6 +294,7 @@ def _shown(document: dict[str, Any]) -> dict[str, object]:
         "market": f"{document['symbol']} in {document['environment']}", "accounts": ", ".join(document["accounts"]),
         "volume": f"{document['volume']}{target} USD in {document['pairsFilled']} pairs",
         "PnL": f"{document['pnl']} USD, of which fees {document['fees']}", "created": document["createdAt"],
+        "risk": " ".join(filter(None, [document["riskState"] or "none", document["riskReason"]])),
         "legs alone": f"{document['nakedUsdSeconds']} of {document['nakedLimit'] or 'unknown'} USD·s",
         "today, all sessions": f"{document['nakedToday']} of {document['nakedDayLimit']} USD·s since midnight UTC",
         "unexplained": "not closed yet" if document["residual"] is None else f"{document['residual']} USD of "

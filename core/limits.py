@@ -26,8 +26,8 @@ class RiskLimits:
 
     max_position in base units; max_slippage, stop_loss, spread_max as fractions (of pair volume, capital, mid); ages in
     seconds; naked_usd_seconds_max in quote units x seconds per session, naked_day_max in the same per UTC day over all
-    sessions of the installation; margin ratios are maintenance over equity; liquidation distances are fractions of
-    mark.
+    sessions of the installation; margin ratios are maintenance over equity, margin_floor_warning
+    is available margin over equity; liquidation distances are fractions of mark.
     """
 
     max_position: Decimal
@@ -41,6 +41,7 @@ class RiskLimits:
     naked_day_max: Decimal = NAKED_DAY_MAX_DEFAULT
     margin_ratio_warning: Decimal = Decimal("0.5")
     margin_ratio_critical: Decimal = Decimal("0.8")
+    margin_floor_warning: Decimal = Decimal("0.03")
     liquidation_distance_warning: Decimal = Decimal("0.10")
     liquidation_distance_critical: Decimal = Decimal("0.03")
 

@@ -92,7 +92,8 @@ class SessionRiskFacts:
 
     between_pairs: no order is in flight, so net delta should be zero. naked_usd_seconds: spent so far;
     naked_today: by all sessions of the installation since midnight UTC. own_matches: fills found whose counter-order
-    was ours. venue_notices: forced deleveraging, cancelled trades and the like, as texts.
+    was ours. venue_notices: forced deleveraging, cancelled trades and the like, as texts. value_at_risk: what a bad
+    minute costs, None: not known yet.
     """
 
     accounts: tuple[AccountRiskFacts, ...]
@@ -103,6 +104,7 @@ class SessionRiskFacts:
     own_matches: int = 0
     venue_notices: tuple[str, ...] = ()
     naked_today: Decimal = ZERO
+    value_at_risk: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def assess_session(facts: SessionRiskFacts, limits: RiskLimits) -> SessionRisk:
     """Judge a session at a beat; every breach is found, not only the first."""
     breaches = (
         *_loss(facts, limits),
+        *_bad_minute(facts, limits),
         *_net(facts),
         *_naked(facts, limits),
         *_notices(facts),
@@ -145,6 +148,16 @@ def _loss(facts: SessionRiskFacts, limits: RiskLimits) -> Iterator[RiskBreach]:
     if loss > 0 and severity is not None:
         category = "stop_loss" if severity is Severity.CRITICAL else "drawdown"
         yield _breach(category, severity, loss=loss, limit=limit)
+
+
+def _bad_minute(facts: SessionRiskFacts, limits: RiskLimits) -> Iterator[RiskBreach]:
+    """A bad minute against what is left until the stop loss: half of it warns, all of it is critical."""
+    left = limits.stop_loss * facts.capital - max(ZERO, -facts.session_pnl)
+    if facts.value_at_risk is None or left <= 0:
+        return
+    severity = _graded(facts.value_at_risk, left / 2, left)
+    if severity is not None:
+        yield _breach("value_at_risk", severity, var95=facts.value_at_risk, untilStopLoss=left)
 
 
 def _net(facts: SessionRiskFacts) -> Iterator[RiskBreach]:
@@ -193,6 +206,10 @@ def _margin(account_id: str, margin: Margin | None, limits: RiskLimits) -> Itera
     severity = _graded(ratio, limits.margin_ratio_warning, limits.margin_ratio_critical)
     if severity is not None:
         yield _breach("margin_ratio", severity, accountId=account_id, marginRatio=ratio)
+    # Without any, an order that evens out a leg by enlarging another would be refused.
+    severity = _graded(-margin.available, -limits.margin_floor_warning * margin.equity, ZERO)
+    if severity is not None and margin.initial > 0:
+        yield _breach("margin_floor", severity, accountId=account_id, available=margin.available, equity=margin.equity)
 
 
 def _liquidation(account_id: str, facts: AccountRiskFacts, limits: RiskLimits) -> Iterator[RiskBreach]:

@@ -14,7 +14,7 @@ from connectors.venue import CancelRefused, CancelTaken
 from core.account import Position
 from core.errors import MarketDataUnavailable, SessionHalted, VenueError
 from core.numbers import ZERO, canonical
-from core.order import OrderReport
+from core.order import Fill, OrderReport
 from core.pair import PairStatus
 from core.plan import PairPlan
 from core.pricing import per_leg
@@ -22,6 +22,7 @@ from core.reduction import wider
 from core.risk import Severity
 from flows.steps import Steps
 from flows.turns import exposure_of, plan_next, settle_open_pairs, turn
+from tasks.adoption import adopt
 from tasks.beat import Heart
 from tasks.course import Course
 from tasks.desk import Desk
@@ -102,10 +103,11 @@ async def prove(desk: Desk, started_at: datetime) -> Proof:
     await read_fills(desk, list(desk.clients), (desk.now() - started_at).total_seconds() + 5)
     await book_funding(desk, started_at)
     found = await agreeing_positions(desk)
+    desk.held.update(found)
     await desk.store.journal.record_positions(desk.session_id, list(found.values()))
     desk.rematch()
     excess = {name: p.quantity - desk.positions[name] for name, p in found.items()}
-    others = {name: _foreign(desk, name) for name in found}
+    others = {name: desk.foreign_held.get(name, ZERO) + _foreign(desk, name) for name in found}
     resting = await own_open_orders(desk)
     return Proof(
         own={name: q for name, q in desk.positions.items() if q},
@@ -114,6 +116,15 @@ async def prove(desk: Desk, started_at: datetime) -> Proof:
         resting=len(resting),
         strangers=len(await _strangers(desk, resting)),
     )
+
+
+async def leave_foreign(desk: Desk, proof: Proof) -> None:
+    """Write down what somebody else holds on the session's accounts, so that settling finds what it expects."""
+    for name, quantity in proof.foreign.items():
+        if quantity != desk.foreign_held.get(name, ZERO):
+            text = f"{name}: {canonical(quantity)} {desk.symbol} is somebody else's and is left alone"
+            trades = _by_others(desk, name)
+            await adopt(desk, desk.held[name], own=ZERO, foreign=quantity, trades=trades, text=text)
 
 
 async def cancel_resting(desk: Desk) -> None:
@@ -214,8 +225,13 @@ async def _leg_by_leg(desk: Desk, course: Course, heart: Heart, give_up: datetim
 
 
 def _foreign(desk: Desk, name: str) -> Decimal:
+    return sum((f.quantity * f.side.sign for f in _by_others(desk, name)), ZERO)
+
+
+def _by_others(desk: Desk, name: str) -> list[Fill]:
+    """Executions there that no order of the session explains and that nobody has judged yet."""
     there = [f for f in desk.foreign if f.account_id == name and f.symbol == desk.symbol]
-    return sum((f.quantity * f.side.sign for f in there), ZERO)
+    return [f for f in there if (name, f.trade_id) not in desk.judged]
 
 
 async def _strangers(desk: Desk, own: list[OrderReport]) -> list[OrderReport]:

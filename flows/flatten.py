@@ -19,8 +19,7 @@ from connectors.settings import Environment, Outside
 from core.errors import HedgeError, LeaseLost, ReconciliationFailed, SessionHalted, VenueError
 from core.numbers import canonical
 from core.risk import Severity
-from flows.books import require_balanced
-from flows.closing import Proof, close_out, prove
+from flows.closing import Proof, close_out, leave_foreign, prove
 from flows.record import write_results
 from flows.steps import PLAIN, NoBoard
 from flows.story import complete
@@ -157,13 +156,12 @@ async def _flat(desk: Desk, course: Course, heart: Heart, proof: Proof) -> Flatt
     """Settle and complete; books that do not balance keep the session open for a person, flat as it is."""
     await say(desk, "status", "flattened", {"text": proof.text})
     try:
-        if not proof.foreign:
-            settlement = await PLAIN.settle(course.started_at)
-            await require_balanced(desk, heart, settlement.statements)
+        await leave_foreign(desk, proof)
+        settlement = await PLAIN.settle(course.started_at)
+        await complete(desk, course, heart, settlement)
     except (SessionHalted, ReconciliationFailed, VenueError) as error:
         await _pause(desk, f"{error.code}: flat, and not settled: {error}")
         return Flattened(desk.session_id, True, f"flat, and not settled: {error}")
-    await complete(desk, course)
     _log.warning("session %s is flat and completed (%s): %s", desk.session_id, course.closing, proof.text)
     return Flattened(desk.session_id, True, proof.text)
 

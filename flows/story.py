@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from core.errors import SessionHalted, VenueError
@@ -26,10 +26,12 @@ from store import Session, SessionStatus
 from tasks.beat import Heart
 from tasks.course import Course
 from tasks.desk import Desk
+from tasks.follow import Follower
 from tasks.publish import Board, publish, say
 from tasks.recover import load_course
 from tasks.reduce import finish_reductions
 from tasks.settle import Settlement
+from tasks.venue_facts import closed_venues
 
 _log = logging.getLogger("hedging.session")
 
@@ -50,6 +52,8 @@ async def run_session(
     await desk.store.journal.reopen_commands(desk.session_id)
     await finish_reductions(desk)
     await settle_open_pairs(desk, course, heart)
+    if desk.store.reads.orders_of_session(desk.session_id):
+        await heart.compare_positions()
     await steps.check_funds()
     await _begin(desk, course, heart)
     await _trade(desk, course, heart, steps)
@@ -68,13 +72,13 @@ async def _begin(desk: Desk, course: Course, heart: Heart) -> None:
 
 async def _trade(desk: Desk, course: Course, heart: Heart, steps: Steps) -> None:
     """Turn pairs until the goal is reached and everything is flat, or until told to stop and flat."""
-    closing_since: datetime | None = None
+    follower, patience = Follower(desk, course, heart), _Patience()
     while True:
         await heart.beat()
-        if course.closing is not None:
-            closing_since = closing_since or desk.now()
-            if (desk.now() - closing_since).total_seconds() > WIND_DOWN_S:
-                raise SessionHalted(f"could not get flat within {WIND_DOWN_S:.0f} s", **exposure_of(desk))
+        if await follower.keep_even():
+            continue
+        if course.closing is not None and patience.is_spent(desk):
+            raise SessionHalted(f"could not get flat within {WIND_DOWN_S:.0f} s", **exposure_of(desk))
         if course.urgent:
             await close_out(desk, course, heart, steps)
             return
@@ -91,6 +95,22 @@ async def _trade(desk: Desk, course: Course, heart: Heart, steps: Steps) -> None
             await _pace(desk, course, heart)
         else:
             await desk.outside.sleep(PATIENCE_S)
+
+
+class _Patience:
+    """How long winding down has taken: time in which a venue was closed is waited out and does not count."""
+
+    def __init__(self) -> None:
+        self._spent = timedelta(0)
+        self._looked_at: datetime | None = None
+
+    def is_spent(self, desk: Desk) -> bool:
+        """Count up to now, and tell whether it has been too long."""
+        now = desk.now()
+        if self._looked_at is not None and not closed_venues(desk):
+            self._spent += now - self._looked_at
+        self._looked_at = now
+        return self._spent > timedelta(seconds=WIND_DOWN_S)
 
 
 def _has_open_pair(desk: Desk, course: Course) -> bool:
@@ -125,7 +145,7 @@ async def _pace(desk: Desk, course: Course, heart: Heart) -> None:
     """Wait a random interval between pairs (it limits market impact), beating meanwhile; none while winding down."""
     low, high = desk.strategy.interval_min_s, desk.strategy.interval_max_s
     left = desk.rng.uniform(low, high)
-    while left > 0 and course.closing is None and course.paused is None:
+    while left > 0 and course.closing is None and course.paused is None and course.gap.since is None:
         nap = min(left, BEAT_S)
         await desk.outside.sleep(nap)
         left -= nap
@@ -135,10 +155,7 @@ async def _pace(desk: Desk, course: Course, heart: Heart) -> None:
 
 async def _finish(desk: Desk, course: Course, heart: Heart, steps: Steps, board: Board) -> dict[str, Any]:
     settlement = await steps.settle(course.started_at)
-    if not settlement.is_clean:
-        raise SessionHalted(f"not flat at the end: {_left_over(settlement)}", **exposure_of(desk))
-    await require_balanced(desk, heart, settlement.statements)
-    report = await complete(desk, course)
+    report = await complete(desk, course, heart, settlement)
     pairs = desk.store.reads.pairs(desk.session_id, limit=1000)
     await board.progress(desk, course)
     await board.pairs(pairs)
@@ -147,8 +164,14 @@ async def _finish(desk: Desk, course: Course, heart: Heart, steps: Steps, board:
     return summary
 
 
-async def complete(desk: Desk, course: Course) -> str:
-    """Write that the session, proven flat, is completed, and put it on record; returns where its report is."""
+async def complete(desk: Desk, course: Course, heart: Heart, settlement: Settlement) -> str:
+    """Write that the session, settled, is completed, and put it on record; returns where its report is.
+
+    Raises SessionHalted when it is not flat, or when its closed books leave something unexplained that nobody accepted.
+    """
+    if not settlement.is_clean:
+        raise SessionHalted(f"not flat at the end: {_left_over(settlement)}", **exposure_of(desk))
+    await require_balanced(desk, heart, settlement.statements)
     await publish(desk, course)
     await desk.renew_lease()
     await desk.store.journal.set_session_status(

@@ -301,9 +301,16 @@ class Reads:
         chosen = chosen.where(SESSIONS.c.session_id.in_(list(session_ids)))
         return dict(self._all(chosen, lambda row: (str(row["session_id"]), int(row["head"]))))
 
-    def last_event(self, session_id: str, channel: str, *, up_to: int | None = None) -> Event | None:
-        """Return a session's last event in a channel, looking no further than a sequence; None when there is none."""
+    def last_event(
+        self, session_id: str, channel: str, *, type: str | None = None, up_to: int | None = None
+    ) -> Event | None:  # fmt: skip
+        """Return a session's last event in a channel, looking no further than a sequence; None when there is none.
+
+        type: of this type only.
+        """
         chosen = select(EVENTS).where(EVENTS.c.session_id == session_id, EVENTS.c.channel == channel)
+        if type is not None:
+            chosen = chosen.where(EVENTS.c.type == type)
         if up_to is not None:
             chosen = chosen.where(EVENTS.c.sequence <= up_to)
         found = self._all(chosen.order_by(EVENTS.c.sequence.desc()).limit(1), event_of)

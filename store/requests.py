@@ -168,9 +168,7 @@ def parse_request(document: Any) -> SessionRequest:
     try:
         return SessionRequest.model_validate(document)
     except ValidationError as error:
-        refused = refusal(error)
-    # Not from the except clause: pydantic's error would stay as context, and with it memory that is never collected.
-    raise refused
+        raise refusal(error) from None
 
 
 def refusal(error: ValidationError) -> RequestRefused:

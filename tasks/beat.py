@@ -9,16 +9,20 @@ from decimal import Decimal
 
 from core.errors import MarketDataUnavailable, VenueError
 from core.numbers import ZERO, canonical
+from core.paired_reduction import CONSEQUENCES, After
 from core.risk import AccountRiskFacts, SessionRiskFacts, Severity, assess_session
+from core.risk_state import RiskState
 from store.records import Command, CommandKind, NewBreach, SessionStatus
 from tasks.course import Course
 from tasks.desk import Desk
+from tasks.differences import MISMATCH, Wrong, described, differences, explain
 from tasks.market_view import show_market
 from tasks.money import tally
 from tasks.publish import Board, say
 from tasks.risk_gate import exposure
-from tasks.settle import agreeing_positions, book_funding
-from tasks.upsets import take_in
+from tasks.settle import book_funding
+from tasks.standing import announcement
+from tasks.upsets import Upset, take_in
 from tasks.venue_facts import (
     CLOCK_EVERY_S,
     STATUS_EVERY_S,
@@ -42,6 +46,7 @@ class Heart:
         self._desk, self._course, self._board = desk, course, board
         self._done_at: dict[str, datetime] = dict.fromkeys(("margin", "clock"), desk.now())
         self._foreign_said: set[tuple[str, str]] = set()
+        self._announced: dict[str, object] | None = None
 
     async def beat(self) -> None:
         """Renew, listen, look and judge; raises LeaseLost when another run took over."""
@@ -53,8 +58,8 @@ class Heart:
         if self._due("margin", MARGIN_EVERY_S):
             await desk.refresh_margins()
         in_flight = any(not order.status.is_final for order in desk.working.values())
-        if not in_flight and self._due("positions", POSITIONS_EVERY_S):
-            await self._compare_positions()
+        if not in_flight and (self._due("positions", POSITIONS_EVERY_S) or desk.recheck):
+            await self.compare_positions()
         if self._due("funding", FUNDING_EVERY_S):
             await self._read_funding()
         await self._look_around()
@@ -70,41 +75,89 @@ class Heart:
         for notice in desk.notices:
             await say(desk, "log", "notice", {"text": notice})
         desk.notices.clear()
+        await self.announce()
         await show_market(desk)
         await self._board.progress(desk, course)
 
     async def breach(self, category: str, severity: Severity, details: Mapping[str, object]) -> None:
         """Write a breach once per category while it is open; a critical one stops new exposure."""
-        desk = self._desk
-        if any(b.category == category for b in desk.store.reads.breaches(desk.session_id, open_only=True)):
+        if any(b.category == category for b in self._desk.store.reads.breaches(self._desk.session_id, open_only=True)):
             return
-        breach_id = str(uuid.uuid4())
+        await self._write(str(uuid.uuid4()), category, severity, details)
+
+    async def announce(self) -> None:
+        """Tell the session's risk state, once for each change of it or of its reason."""
+        told = announcement(self._desk, self._course)
+        if told != self._announced:
+            self._announced = told
+            await say(self._desk, "risk", "risk_update", told)
+            if told["riskState"] == RiskState.REDUCING and self._course.paused is None:
+                await self._board.state("Reducing" if self._course.closing is None else "WindingDown")
+
+    async def compare_positions(self) -> None:
+        """The venues' positions against the journal's; a difference is explained by evidence, or waits for a person.
+
+        A venue may be late with its positions after a fill, so only a difference that lasts is believed.
+        """
+        desk, course = self._desk, self._course
+        desk.recheck = False
+        try:
+            wrong = await differences(desk)
+            if wrong:
+                wrong = await explain(desk, course, wrong, self._upset)
+        except VenueError as error:
+            desk.notices.append(f"positions could not be read ({error})")
+            return
+        if wrong:
+            await self._unexplained(wrong)
+
+    async def _unexplained(self, wrong: Wrong) -> None:
+        await self.breach(MISMATCH, Severity.CRITICAL, described(self._desk, wrong))
+        if self._course.paused is None and self._course.closing is None:
+            await self.pause("a venue's position is not what the journal explains")
+
+    async def _write(self, breach_id: str, category: str, severity: Severity, details: Mapping[str, object]) -> None:
+        desk = self._desk
         await desk.store.journal.record_breach(
             NewBreach(breach_id, desk.session_id, None, category, severity, dict(details), desk.now())
         )
-        await say(desk, "risk", "risk_update", {
+        self._announced = announcement(desk, self._course)
+        await say(desk, "risk", "risk_update", self._announced | {
             "riskLevel": "high" if severity is Severity.CRITICAL else "medium",
             "breach": {"id": breach_id, "category": category, "severity": severity.value, "details": dict(details)},
         })  # fmt: skip
 
     async def _take_in(self) -> None:
-        """Journal funding that was told, and stand still over what a venue undid or forced."""
+        """Journal funding that was told, and take in what venues undid or forced."""
         desk, course = self._desk, self._course
         news, desk.funding_news = desk.funding_news, []
         since = course.started_at - timedelta(seconds=1)
         ours = [p for p in news if p.symbol == desk.symbol and p.paid_at >= since]
         if ours:
             desk.payments.extend(await desk.store.journal.record_funding(desk.session_id, ours))
-        for upset in await take_in(desk, course):
-            desk.notices.append(upset.text)
-            self._done_at.pop("positions", None)
-            net = sum(desk.positions.values(), ZERO)
-            held = {f"position of {name}": canonical(q) for name, q in desk.positions.items()}
-            await self.breach(upset.category, Severity.CRITICAL, {**upset.details, "netDelta": canonical(net), **held})
-            if net != 0:
-                course.halted = f"{upset.text}; net {canonical(net)} {desk.symbol} is not hedged"
-            if course.closing is None:
-                await self.pause(course.halted or upset.text)
+        await take_in(desk, course, self._upset)
+
+    async def _upset(self, upset: Upset) -> None:
+        """Write what changed a leg from outside, once, and decide what the session does; the other legs follow."""
+        desk, course = self._desk, self._course
+        consequence = CONSEQUENCES[upset.cause]
+        breach_id = upset.breach_id(desk.session_id)
+        desk.notices.append(upset.text)
+        desk.recheck = True
+        net, held = desk.net + upset.change, desk.positions
+        held[upset.account_id] += upset.change
+        if net != 0:
+            marks = [mark.mark for mark in desk.marks().values()]
+            course.gap.open(min(upset.at, desk.now()), abs(net) * max(marks, default=ZERO))
+        shown = {f"position of {name}": canonical(q) for name, q in held.items()}
+        details = {**upset.details, "netDelta": canonical(net), **shown, "then": consequence.after.value}
+        if all(b.breach_id != breach_id for b in desk.store.reads.breaches(desk.session_id)):
+            await self._write(breach_id, upset.cause.value, consequence.severity, details)
+        if consequence.after is After.WIND_DOWN:
+            course.close(f"{upset.cause}: {upset.text}")
+            course.urgent = True
+        elif consequence.after is After.STAND_STILL and course.closing is None:
+            await self.pause(upset.text)
 
     def _due(self, what: str, every_s: float) -> bool:
         now = self._desk.now()
@@ -172,27 +225,6 @@ class Heart:
         )
         await say(desk, "status", "session_update", {"status": status.value, "reason": reason})
 
-    async def _compare_positions(self) -> None:
-        """The venues' positions against the journal's; a difference is somebody else's doing, or ours unnoticed.
-
-        A venue may be late with its positions after a fill, so only a difference that lasts is believed.
-        """
-        desk = self._desk
-        try:
-            found = await agreeing_positions(desk)
-        except VenueError as error:
-            desk.notices.append(f"positions could not be read ({error})")
-            return
-        desk.held.update(found)
-        wrong = {n: p for n, p in found.items() if p.quantity != desk.positions[n]}
-        if wrong:
-            details = {
-                n: f"venue {canonical(p.quantity)}, journal {canonical(desk.positions[n])}" for n, p in wrong.items()
-            }
-            await self.breach("position_mismatch", Severity.CRITICAL, details)
-            if self._course.paused is None and self._course.closing is None:
-                await self.pause("a venue's position is not what the journal explains")
-
     async def _read_funding(self) -> None:
         desk = self._desk
         try:
@@ -235,7 +267,8 @@ class Heart:
                 capital=desk.capital,
                 naked_usd_seconds=course.naked_spent,
                 naked_today=course.naked_today,
-                between_pairs=course.halted is None,
+                value_at_risk=course.series.value_at_risk(),
+                between_pairs=course.halted is None and course.gap.since is None,
             ),
             desk.limits,
         )

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from core.numbers import ZERO
 from core.pnl_series import PnlSeries
+from core.risk_state import NakedMeter
 from store.records import SessionTotals
 
 
@@ -18,8 +19,9 @@ class Course:
     closing: why it winds down to flat, None while it may open. urgent: it closes at once, leg by leg where the gate
     refuses for long. paused: why it opens nothing now. halted: exposure is
     open that could not be removed. volume in quote units, naked_usd_seconds in quote units x seconds; sequence is the
-    last pair's. series: the net result over time. naked_open: the same of a pair that has no end yet; naked_today: of
-    all sessions of the installation since midnight UTC, as of the last beat or pair.
+    last pair's. series: the net result over time. gap: what stands alone outside any pair. naked_open: the same of a
+    pair that has no end yet; naked_today: of all sessions of the installation since midnight UTC, as of the last beat
+    or pair.
     """
 
     started_at: datetime
@@ -42,6 +44,7 @@ class Course:
     refusals: dict[str, int] = field(default_factory=dict)
     last_code: str | None = None
     series: PnlSeries = field(default_factory=PnlSeries)
+    gap: NakedMeter = field(default_factory=NakedMeter)
 
     def close(self, reason: str) -> None:
         """Wind down: only closing pairs from now on. The first reason holds."""

@@ -74,7 +74,9 @@ class Desk:
     """Everything a session's tasks share.
 
     settled: signed base units of all ended pairs by account. working: the orders of the pair in progress, by client
-    order id. foreign: executions on these accounts that no order of the session explains (yet).
+    order id. foreign: executions on these accounts that no order of the session explains (yet); foreign_held: signed
+    base units there that are known to be somebody else's, judged: the executions that made them. recheck: something was
+    told that the venues' positions must be compared for.
     """
 
     session_id: str
@@ -96,6 +98,9 @@ class Desk:
     working: dict[str, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     foreign: list[Fill] = field(default_factory=list)
+    foreign_held: dict[str, Decimal] = field(default_factory=dict)
+    judged: set[tuple[str, str]] = field(default_factory=set)
+    recheck: bool = False
     seen: set[tuple[str, str]] = field(default_factory=set)
     payments: list[FundingPayment] = field(default_factory=list)
     low_marks: dict[str, Decimal] = field(default_factory=dict)
@@ -163,6 +168,16 @@ class Desk:
         for order in self.working.values():
             held[order.intent.account_id] += order.signed_filled
         return held
+
+    @property
+    def expected(self) -> dict[str, Decimal]:
+        """What the venues should show by account: the session's own and what is known to be somebody else's."""
+        return {name: held + self.foreign_held.get(name, ZERO) for name, held in self.positions.items()}
+
+    @property
+    def net(self) -> Decimal:
+        """Signed base units that no other leg of the session hedges, long positive."""
+        return sum(self.positions.values(), ZERO)
 
     @property
     def is_flat(self) -> bool:
@@ -244,6 +259,7 @@ class Desk:
             case PositionUpdate(position):
                 if position.symbol == self.symbol:
                     self.held[name] = position
+                    self.recheck |= not self.working and position.quantity != self.expected[name]
             case BalanceUpdate():
                 pass  # single assets say nothing that the margin does not say
             case FundingUpdate(payment):
@@ -255,6 +271,7 @@ class Desk:
                 self.notices.append(f"{name}: {channel} stream lost ({reason})")
             case Reconnected():
                 self.behind.add(name)
+                self.recheck = True
             case _:
                 assert_never(event)
 
@@ -273,6 +290,7 @@ class Desk:
                 touched.add(fill.client_order_id)
             elif fill.cause is FillCause.TRADE:
                 self.foreign.append(fill)
+                self.recheck = True
             if fill.cause is not FillCause.TRADE:
                 self.forced.append(fill)
         for key in touched:

@@ -50,11 +50,12 @@ def _require_active(margin: Margin) -> None:
 def _require_explained(desk: Desk, name: str, held: Sequence[Position]) -> None:
     """A position the session did not make is somebody else's: netting into it would trade it away."""
     actual = sum((p.quantity for p in held if p.symbol == desk.symbol), Decimal(0))
-    expected = desk.positions[name]
+    expected = desk.expected[name]
     if actual != expected:
         raise AccountNotActive(
             f"account {name} holds {canonical(actual)} {desk.symbol}, of which this session explains "
-            f"{canonical(expected)}; close the rest at the venue or use another account",
+            f"{canonical(expected)}; close the rest at the venue, use another account, or "
+            "acknowledge the breach position_mismatch where there is one: the rest is left alone then",
             accountId=name, actual=canonical(actual), expected=canonical(expected),
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ The same path for a first start (nothing to rebuild), a restart after a crash, a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from decimal import Decimal
 from typing import cast
 
@@ -14,15 +15,19 @@ from core.numbers import ZERO
 from core.order import FillCause, Side
 from core.pair import Halt, PairStatus, begin
 from core.pair_plan import LegPlan, PairPlan, Purpose
+from core.paired_reduction import CONSEQUENCES, After
 from core.reduction import reduction_pair_id
 from core.risk import Severity
 from store.records import CommandKind, Pair, PairOutcome, Session, SessionStatus
+from tasks.adoption import ADOPTED, replay_adoption
 from tasks.course import Course
 from tasks.desk import Desk
 from tasks.place_pair import PairEnd, resume_pair
 from tasks.reconcile_fills import Reconciled, read_fills, reconcile
+from tasks.standing import last_told
 
 _CATCH_UP_MARGIN_S = 5.0
+_WINDING_DOWN = frozenset(cause.value for cause, found in CONSEQUENCES.items() if found.after is After.WIND_DOWN)
 
 
 async def load_course(desk: Desk, session: Session) -> Course:
@@ -51,8 +56,9 @@ async def load_course(desk: Desk, session: Session) -> Course:
             desk.volumes[fill.account_id] += fill.quantity * fill.price
     payments: list[FundingPayment] = reads.funding_of(desk.session_id)
     desk.payments = payments
-    _replay_results(desk, course)
+    _replay(desk, course)
     _take_over_decisions(desk, course, session)
+    _take_over_standing(desk, course)
     return course
 
 
@@ -82,14 +88,21 @@ async def resume_open_pairs(desk: Desk, course: Course) -> AsyncIterator[tuple[P
             return
 
 
-def _replay_results(desk: Desk, course: Course) -> None:
-    """Rebuild the result over time from what earlier runs published."""
-    last = 0
+def _replay(desk: Desk, course: Course) -> None:
+    """Rebuild from what earlier runs told: the result over time, what stood alone, what was agreed with venues."""
+    last, metrics = 0, dict[str, object]()
     while page := desk.store.reads.events_since(desk.session_id, last):
         last = page[-1].sequence
         for event in page:
             if event.type == "metrics_update" and "pnl" in event.payload:
                 course.series.note(event.at, Decimal(str(event.payload["pnl"])))
+                metrics = dict(event.payload)
+            elif event.type == ADOPTED:
+                replay_adoption(desk, event)
+    course.gap.spent = Decimal(str(metrics.get("gapUsdSeconds", 0)))
+    course.naked_usd_seconds += course.gap.spent
+    if metrics.get("gapSince") is not None and desk.net != 0:
+        course.gap.open(datetime.fromisoformat(str(metrics["gapSince"])), Decimal(str(metrics["gapUsd"])))
 
 
 def _take_over_decisions(desk: Desk, course: Course, session: Session) -> None:
@@ -104,6 +117,17 @@ def _take_over_decisions(desk: Desk, course: Course, session: Session) -> None:
         if command.kind in (CommandKind.STOP, CommandKind.FLATTEN) and command.done_at is not None:
             course.urgent = course.urgent or command.kind is CommandKind.FLATTEN
             course.close(f"stopped by {command.created_by}")
+    for breach in critical:
+        if breach.category in _WINDING_DOWN:
+            course.close(f"{breach.category}: the session is wound down")
+            course.urgent = True
+
+
+def _take_over_standing(desk: Desk, course: Course) -> None:
+    """A session that was halted is halted, as long as something of it is open: a pair, or a leg that stands alone."""
+    told = last_told(desk.store.reads, desk.session_id).get("halted")
+    if told is not None and (desk.net != 0 or desk.store.reads.open_pairs(desk.session_id)):
+        course.halted = str(told)
 
 
 def rebuild(desk: Desk, pair: Pair) -> PairPlan:

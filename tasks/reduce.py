@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -45,16 +45,20 @@ class Reduced:
     own_matches: tuple[OwnMatch, ...] = ()
 
 
-async def reduce_once(desk: Desk, slippage: Decimal) -> Reduced:
+Choose = Callable[[Sequence[Holding]], Mapping[str, Decimal]]
+
+
+async def reduce_once(desk: Desk, slippage: Decimal, choose: Choose = reductions) -> Reduced:
     """Send one reduce-only order for each account that may be reduced, and learn what became of each.
 
-    slippage: how far from mid each may trade, a fraction. Raises LeaseLost, ReconciliationFailed, VenueError, and
+    slippage: how far from mid each may trade, a fraction. choose: how much of what is held, signed base units by
+    account; everything unless told otherwise. Raises LeaseLost, ReconciliationFailed, VenueError, and
     SessionHalted when an outcome stays unknown.
     """
     desk.require_lease()
     obstacles: list[str] = []
     holdings = await asyncio.gather(*(_holding(desk, name, obstacles) for name in desk.accounts))
-    wanted = reductions(holdings)
+    wanted = choose(holdings)
     drafts = await asyncio.gather(*(_draft(desk, h, wanted[h.account.account_id], slippage, obstacles)
                                     for h in holdings if h.account.account_id in wanted))  # fmt: skip
     journalled = [await _journal(desk, draft, obstacles) for draft in drafts if draft is not None]

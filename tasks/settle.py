@@ -26,7 +26,7 @@ _LATE_S = (0.25, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What the venues say at the end: signed base units by account, open own orders left, funding booked.
+    """What the venues say at the end: the session's own base units by account, signed, own orders left, funding booked.
 
     statements: where each account's change of equity came from; empty unless clean, or when no books were opened.
     """
@@ -53,13 +53,13 @@ async def settle(started_at: datetime) -> Settlement:
     await book_funding(desk, started_at)
     found = await agreeing_positions(desk)
     await desk.store.journal.record_positions(desk.session_id, list(found.values()))
-    held = {name: position.quantity for name, position in found.items()}
-    mismatch = {n: q for n, q in held.items() if q != desk.positions[n]}
+    mismatch = {n: p.quantity for n, p in found.items() if p.quantity != desk.expected[n]}
+    held = desk.positions
     if mismatch:
         raise ReconciliationFailed(
             "; ".join(
                 f"account {n}: the venue holds {canonical(q)} {desk.symbol}, the journal explains "
-                f"{canonical(desk.positions[n])}"
+                f"{canonical(desk.expected[n])}"
                 for n, q in mismatch.items()
             ),
             accounts=sorted(mismatch),
@@ -97,7 +97,7 @@ async def agreeing_positions(desk: Desk) -> dict[str, Position]:
     """
     found = await read_positions(desk)
     for pause in _LATE_S:
-        if all(position.quantity == desk.positions[name] for name, position in found.items()):
+        if all(position.quantity == desk.expected[name] for name, position in found.items()):
             break
         await desk.outside.sleep(pause)
         await desk.absorb()

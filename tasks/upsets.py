@@ -1,17 +1,21 @@
 """What a venue does to a session's positions besides trading its orders: undone trades and forced executions.
 
-Taken in between pairs only. The journal is put right first; then the session is told what happened, so that it
-stops opening and states what is left unhedged. Nothing is traded here.
+Taken in between pairs only. What happened is told first, so that a crash cannot swallow it; then the journal is put
+right. Nothing is traded here: the other legs follow in `tasks.follow`.
 """
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from connectors.venue import TradeBusted
 from core.numbers import ZERO, canonical
 from core.order import Fill, FillCause
+from core.paired_reduction import Cause
 from core.pnl import pair_result
 from store.records import BustedFill
 from tasks.course import Course
@@ -24,47 +28,83 @@ BUST_UNKNOWN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Upset:
-    """Something that needs a person: the breach's category, its details, and one sentence."""
+    """A change of a leg that no order of ours made: its cause, details to be shown, and one sentence.
 
-    category: str
+    change: what it does to the session's position on the account, signed base units; at: the venue's time.
+    """
+
+    cause: Cause
     details: dict[str, str]
     text: str
+    account_id: str
+    change: Decimal
+    at: datetime
+
+    def breach_id(self, session_id: str) -> str:
+        """Return the id of its breach: the same executions make the same one, however often they are told."""
+        trades = self.details["tradeId"]
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{session_id}/{self.cause}/{self.account_id}/{trades}"))
 
 
-async def take_in(desk: Desk, course: Course) -> list[Upset]:
-    """Take what the streams and reads brought into journal and positions; return what a person must know."""
+Tell = Callable[[Upset], Awaitable[None]]
+
+
+async def take_in(desk: Desk, course: Course, tell: Tell) -> None:
+    """Take what streams and reads brought into journal and positions; tell each upset before it is journalled."""
     forced, desk.forced = desk.forced, []
     busts, desk.busts = desk.busts, []
-    found = [await _force(desk, fill) for fill in forced]
-    return [*found, *[upset for bust in busts if (upset := await _bust(desk, course, bust)) is not None]]
+    alike: dict[tuple[str, str, FillCause], list[Fill]] = {}
+    for fill in forced:
+        alike.setdefault((fill.account_id, fill.symbol, fill.cause), []).append(fill)
+    for fills in alike.values():
+        await take_executions(desk, fills, tell)
+    for bust in busts:
+        await _bust(desk, course, bust, tell)
 
 
-async def _force(desk: Desk, fill: Fill) -> Upset:
-    """A liquidation or deleveraging changed the account's position: in our market it is the session's own."""
-    if fill.symbol == desk.symbol and fill.client_order_id not in desk.working:
-        await desk.store.journal.claim_fills(desk.session_id, [fill])
-        desk.fills.append(replace(fill, client_order_id=None))
-        desk.settled[fill.account_id] += fill.quantity * fill.side.sign
-    category = "deleveraged" if fill.cause is FillCause.ADL else "forced_execution"
-    text = f"{_named(fill)} was executed by {fill.venue} as {fill.cause}, not by an order of ours"
-    return Upset(category, _details(fill) | {"cause": fill.cause.value}, text)
+async def take_executions(desk: Desk, fills: Sequence[Fill], tell: Tell) -> None:
+    """Take executions of one account and cause that no order explains: in our market they are the session's own."""
+    ours = [f for f in fills if f.symbol == desk.symbol and f.client_order_id not in desk.working]
+    first, cause = fills[0], Cause.of(fills[0].cause)
+    by = "by hand" if cause is Cause.MANUAL_TRADE else f"by {first.venue} as {first.cause}"
+    text = f"{_named(fills)} was executed {by}, not by an order of ours"
+    change = sum((f.quantity * f.side.sign for f in ours), ZERO)
+    at = min(f.venue_time for f in fills)
+    await tell(Upset(cause, _details(fills) | {"cause": first.cause.value}, text, first.account_id, change, at))
+    if ours:
+        await desk.store.journal.claim_fills(desk.session_id, ours)
+        desk.fills.extend(replace(fill, client_order_id=None) for fill in ours)
+        desk.settled[first.account_id] += change
 
 
-async def _bust(desk: Desk, course: Course, bust: TradeBusted) -> Upset | None:
+async def _bust(desk: Desk, course: Course, bust: TradeBusted, tell: Tell) -> None:
+    key = (bust.account_id, bust.trade_id)
+    known = next((f for f in (*desk.fills, *desk.foreign) if (f.account_id, f.trade_id) == key), None)
+    if known is None:
+        await _bust_unknown(desk, bust, tell)
+        return
+    is_own = known in desk.fills
+    if is_own:
+        text, change = f"{_named([known])} was undone by {known.venue}", -known.quantity * known.side.sign
+        await tell(Upset(Cause.TRADE_BUST, _details([known]), text, known.account_id, change, bust.at))
     busted = await desk.store.journal.bust_fill(bust.venue, bust.account_id, bust.trade_id, at=bust.at)
-    if busted is None:
-        if desk.now() - bust.at <= timedelta(seconds=BUST_UNKNOWN_S):
-            desk.busts.append(bust)
-            return None
-        details = {"accountId": bust.account_id, "tradeId": bust.trade_id}
-        return Upset("trade_busted", details, f"{bust.venue} undid an execution that is not in the journal")
-    fill = busted.fill
-    desk.foreign = [f for f in desk.foreign if (f.account_id, f.trade_id) != (fill.account_id, fill.trade_id)]
-    if not busted.is_new or busted.session_id != desk.session_id:
-        return None
-    _undo(desk, fill)
-    await _recount(desk, course, busted)
-    return Upset("trade_busted", _details(fill), f"{_named(fill)} was undone by {fill.venue}")
+    desk.foreign = [f for f in desk.foreign if (f.account_id, f.trade_id) != key]
+    if is_own and busted is not None:
+        _undo(desk, known)
+        await recount(desk, course, busted)
+
+
+async def _bust_unknown(desk: Desk, bust: TradeBusted, tell: Tell) -> None:
+    """An execution that this run does not know of: of another session, undone before, or not told yet."""
+    busted = await desk.store.journal.bust_fill(bust.venue, bust.account_id, bust.trade_id, at=bust.at)
+    if busted is not None:
+        return
+    if desk.now() - bust.at <= timedelta(seconds=BUST_UNKNOWN_S):
+        desk.busts.append(bust)
+        return
+    details = {"accountId": bust.account_id, "tradeId": bust.trade_id}
+    text = f"{bust.venue} undid an execution that is not in the journal"
+    await tell(Upset(Cause.TRADE_BUST, details, text, bust.account_id, ZERO, bust.at))
 
 
 def _undo(desk: Desk, fill: Fill) -> None:
@@ -79,7 +119,7 @@ def _undo(desk: Desk, fill: Fill) -> None:
         desk.settled[fill.account_id] -= fill.quantity * fill.side.sign
 
 
-async def _recount(desk: Desk, course: Course, busted: BustedFill) -> None:
+async def recount(desk: Desk, course: Course, busted: BustedFill) -> None:
     """What was undone is no volume: work the pair's figures out anew from the executions that are left."""
     if busted.pair_id is None:
         return
@@ -98,16 +138,28 @@ async def _recount(desk: Desk, course: Course, busted: BustedFill) -> None:
     course.slippage_paid += (new.slippage or ZERO) * new.volume - (old.slippage or ZERO) * old.volume
 
 
-def _named(fill: Fill) -> str:
-    return f"{fill.account_id}: {fill.side} {canonical(fill.quantity)} {fill.symbol} at {canonical(fill.price)}"
+def _named(fills: Sequence[Fill]) -> str:
+    first = fills[0]
+    quantity, price = _sums(fills)
+    return f"{first.account_id}: {first.side} {canonical(quantity)} {first.symbol} at {canonical(price)}"
 
 
-def _details(fill: Fill) -> dict[str, str]:
+def _details(fills: Sequence[Fill]) -> dict[str, str]:
+    first = fills[0]
+    quantity, price = _sums(fills)
     return {
-        "accountId": fill.account_id,
-        "venue": fill.venue.value,
-        "tradeId": fill.trade_id,
-        "side": fill.side.value,
-        "quantity": canonical(fill.quantity),
-        "price": canonical(fill.price),
+        "accountId": first.account_id,
+        "venue": first.venue.value,
+        "tradeId": ", ".join(f.trade_id for f in fills),
+        "side": first.side.value,
+        "quantity": canonical(quantity),
+        "price": canonical(price),
     }
+
+
+def _sums(fills: Sequence[Fill]) -> tuple[Decimal, Decimal]:
+    """Quantity in the direction of the first, and the average price over all, on the first's digits."""
+    quantity = abs(sum((f.quantity * f.side.sign for f in fills), ZERO))
+    size = sum((f.quantity for f in fills), ZERO)
+    average = sum((f.quantity * f.price for f in fills), ZERO) / size
+    return quantity, fills[0].price if len(fills) == 1 else average.quantize(fills[0].price)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from api.documents.common import Answer, Document, Number, Page, Time
-from api.documents.sessions import BreachDocument
+from api.documents.sessions import BreachDocument, RiskStateWord
 
 
 class EventDocument(Document):
@@ -99,10 +99,16 @@ class NakedBudget(Document):
 
 
 class RiskStatus(Document):
-    """The risk of a session now."""
+    """The risk of a session now.
+
+    riskState: ACTIVE may open, REDUCING only goes down, HALTED waits for a person; null before the start and after the
+    end. riskReason says why, null while ACTIVE.
+    """
 
     session_id: str
     overall_risk: Literal["low", "medium", "high"]
+    risk_state: RiskStateWord | None
+    risk_reason: str | None
     account_risks: list[AccountRisk]
     portfolio_risk: PortfolioRisk
     naked: NakedBudget

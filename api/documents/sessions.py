@@ -9,6 +9,7 @@ from pydantic import Field
 from api.documents.common import Answer, Document, Number, Page, Time
 
 Status = Literal["pending", "active", "paused", "completed", "failed"]
+RiskStateWord = Literal["ACTIVE", "REDUCING", "HALTED"]
 StatusFilter = Literal["pending", "active", "paused", "completed", "failed", "created", "running", "stopped"]
 PairState = Literal["pending", "partial", "filled", "cancelled", "failed", "unwound"]
 OrderState = Literal["pending", "open", "partial", "filled", "cancelled", "rejected", "expired"]
@@ -150,9 +151,12 @@ class LedgerDocument(Document):
 class SessionDocument(SessionSummary):
     """A session with its breaches, its newest pairs (at most 100, newest first) and its books.
 
-    ledger is null until the session was settled.
+    ledger is null until the session was settled. riskState is ACTIVE while it may open, REDUCING while it only goes
+    down, HALTED while it waits for a person, riskReason why; null before the start and after the end.
     """
 
+    risk_state: RiskStateWord | None
+    risk_reason: str | None
     risk_breaches: list[BreachDocument]
     orders: list[PairDocument]
     ledger: LedgerDocument | None

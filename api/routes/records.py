@@ -31,6 +31,7 @@ from core.order import Side
 from core.pair import PairStatus
 from store import BreachAction, Session
 from store.requests import refusal
+from tasks.standing import standing_now
 
 router = APIRouter(prefix="/api/v1/hedging", route_class=GuardedRoute, tags=["records"])
 by_ticket = APIRouter(include_in_schema=False)
@@ -110,7 +111,9 @@ async def risk(here: Here, session_id: SessionId) -> RiskAnswer:
     results = await read(_results, here, session_id)
     metrics = await read(reads.last_event, session_id, "metrics")
     naked = await read(_naked, here, session)
-    return RiskAnswer(risk_status=risk_status(session, healths, results, breaches, metrics, naked=naked))
+    standing = await read(standing_now, session, reads)
+    status = risk_status(session, healths, results, breaches, metrics, naked=naked, standing=standing)
+    return RiskAnswer(risk_status=status)
 
 
 @router.post(

@@ -31,6 +31,7 @@ from flows.directory import environment_of
 from flows.wiring import create_session
 from store import Session, SessionStatus
 from store.requests import SessionRequest, parse_request
+from tasks.standing import standing_now
 
 router = APIRouter(prefix="/api/v1/hedging", route_class=GuardedRoute, tags=["sessions"])
 
@@ -58,7 +59,7 @@ async def create(request: Request, here: Here) -> SessionAnswer:
     session = await read(
         create_session, here.store, wanted, environment, here.settings.home, os.environ, session_id=_id_for(request)
     )
-    return SessionAnswer(session=session_document(session, None, [], [], {}))
+    return SessionAnswer(session=session_document(session, None, [], [], books={}))
 
 
 @router.post(
@@ -106,7 +107,9 @@ async def get_session(here: Here, session_id: SessionId) -> Response:
     breaches = await read(reads.breaches, session_id)
     pairs = await read(here.pair_texts.newest, here.store, session_id, limit=_NEWEST_PAIRS)
     books = await read(reads.ledger.books, session_id)
-    return _whole(session_document(session, last, breaches, [], books), pairs)
+    standing = await read(standing_now, session, reads)
+    document = session_document(session, last, breaches, [], books=books, standing=standing)
+    return _whole(document, pairs)
 
 
 @router.post(

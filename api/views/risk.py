@@ -13,6 +13,7 @@ from api.views.sessions import breach_document
 from core.exposure import Exposure
 from core.limits import RiskLimits, Severity
 from core.numbers import ZERO
+from core.risk_state import Standing
 from core.session_risk import AccountRiskFacts, OverallRisk, SessionRiskFacts, assess_session
 from flows.wiring import stored_request
 from store import Breach, Event, Pair, Session
@@ -28,16 +29,20 @@ def risk_status(
     metrics: Event | None = None,
     *,
     naked: NakedBudget,
+    standing: Standing | None = None,
 ) -> RiskStatus:
     """Return the risk of a session. results: its PnL (USD) after each pair so far; breaches: the open ones.
 
-    metrics: what the session's run last published; its own figures hold where it has any.
+    metrics: what the session's run last published; its own figures hold where it has any. standing: its risk state,
+    None before its start and after its end.
     """
     limits = RiskLimits.of(stored_request(session).to_strategy())
     accounts = [_account(session, health, limits) for health in healths]
     return RiskStatus(
         session_id=session.session_id,
         overall_risk=_overall(accounts, breaches),
+        risk_state=None if standing is None else standing.state.value,
+        risk_reason=None if standing is None else standing.reason,
         account_risks=accounts,
         portfolio_risk=published(portfolio(session.totals.pnl, results, _capital(healths)), metrics),
         naked=naked,

@@ -19,6 +19,7 @@ from api.documents.sessions import (
 )
 from core.ledger import Statement, total
 from core.numbers import ZERO
+from core.risk_state import Standing
 from store import Breach, Event, Session, SessionStatus
 from store.ledger_records import Books
 
@@ -37,11 +38,13 @@ def session_summary(session: Session, last_metrics: Event | None) -> SessionSumm
 
 def session_document(
     session: Session, last_metrics: Event | None, breaches: Sequence[Breach], pairs: Sequence[PairDocument],
-    books: Mapping[str, Books],
+    *, books: Mapping[str, Books], standing: Standing | None = None,
 ) -> SessionDocument:  # fmt: skip
-    """Return a session with its breaches, newest pairs and books (by account id)."""
+    """Return a session with its risk state, breaches, newest pairs and books (by account id)."""
     return SessionDocument(
         **_fields(session, last_metrics),
+        risk_state=None if standing is None else standing.state.value,
+        risk_reason=None if standing is None else standing.reason,
         risk_breaches=[breach_document(breach) for breach in breaches],
         orders=list(pairs),
         ledger=ledger_document(books),

@@ -356,9 +356,7 @@ def read(model: type[M], value: object, what: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = _violation(error, what)
-    # Not from the except clause: pydantic's error would stay as context, and with it memory that is never collected.
-    raise found
+        raise _violation(error, what) from None
 
 
 def read_rows(model: type[M], value: object, what: str) -> list[M]:
@@ -366,8 +364,7 @@ def read_rows(model: type[M], value: object, what: str) -> list[M]:
     try:
         return TypeAdapter(list[model]).validate_python(value)  # type: ignore[valid-type]
     except ValidationError as error:
-        found = _violation(error, what)
-    raise found
+        raise _violation(error, what) from None
 
 
 def _violation(error: ValidationError, what: str) -> ProtocolViolation:

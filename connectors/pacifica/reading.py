@@ -77,9 +77,7 @@ def json_of(model: type[ModelT], text: str | bytes) -> ModelT:
     try:
         return model.model_validate_json(text)
     except ValidationError as wrong:
-        told = _brief(model, wrong)
-    # Not from the except clause: pydantic's error would stay as context, and with it memory that is never collected.
-    raise violation(told)
+        raise violation(_brief(model, wrong)) from None
 
 
 def object_of(model: type[ModelT], found: JsonValue) -> ModelT:
@@ -87,8 +85,7 @@ def object_of(model: type[ModelT], found: JsonValue) -> ModelT:
     try:
         return model.model_validate(found)
     except ValidationError as wrong:
-        told = _brief(model, wrong)
-    raise violation(told)
+        raise violation(_brief(model, wrong)) from None
 
 
 def list_of(model: type[ModelT], found: JsonValue) -> list[ModelT]:

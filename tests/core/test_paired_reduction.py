@@ -1,4 +1,4 @@
-"""The other legs follow to the lot, never beyond zero, never beyond what the venue shows; a hand's increase is foreign."""
+"""The other legs follow onto the lot, never beyond zero nor what the venue shows; a hand's increase is foreign."""
 
 from __future__ import annotations
 

@@ -39,5 +39,6 @@ def test_what_stands_alone_is_counted_from_its_first_second_to_its_last() -> Non
     meter.open(NOW + timedelta(seconds=1), D(5))
     assert meter.look(NOW + timedelta(seconds=2), D(40)) == 200
     assert meter.look(NOW + timedelta(seconds=5), D(0)) == 120
-    assert (meter.spent, meter.since) == (320, None)
+    assert meter.spent == 320
+    assert meter.since is None
     assert meter.look(NOW + timedelta(seconds=9), D(0)) == 0

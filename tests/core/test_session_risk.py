@@ -132,3 +132,36 @@ def test_every_breach_is_reported_not_only_the_first() -> None:
     facts = session(at_beat(margin=None), session_pnl=D(-100))
 
     assert {category for category, _ in found(facts)} == {"stop_loss", "net_exposure", "margin_unknown"}
+
+
+@pytest.mark.parametrize(
+    ("available", "severity"), [("31", None), ("30", Severity.WARNING), ("0.01", Severity.WARNING), ("0", CRITICAL)]
+)
+def test_margin_that_runs_out_warns_before_it_is_gone(available: str, severity: Severity | None) -> None:
+    facts = session(at_beat(margin=margin(A, available, initial=D(900))), OTHER)
+
+    assert found(facts) == ({("margin_floor", severity)} if severity is not None else set())
+
+
+def test_an_account_that_uses_no_margin_has_no_margin_floor() -> None:
+    assert found(session(at_beat(margin=margin(A, "0")), OTHER)) == set()
+
+
+@pytest.mark.parametrize(
+    ("bad_minute", "pnl", "severity"),
+    [
+        (None, "0", None),
+        ("49", "0", None),
+        ("50", "0", Severity.WARNING),
+        ("100", "0", CRITICAL),
+        ("40", "-40", Severity.WARNING),
+    ],
+)
+def test_a_bad_minute_that_would_reach_the_stop_loss_is_told_before_it_comes(
+    bad_minute: str | None, pnl: str, severity: Severity | None
+) -> None:
+    """The stop loss of these sessions is 5 % of 2000."""
+    risk = None if bad_minute is None else D(bad_minute)
+    facts = session(value_at_risk=risk, session_pnl=D(pnl))
+
+    assert {s for c, s in found(facts) if c == "value_at_risk"} == ({severity} if severity is not None else set())

@@ -198,8 +198,8 @@ class FakeVenue:
     """One account on one venue. Scripts are used up in order of placing; without one, `otherwise` decides.
 
     floor: all fakes of the same venue, so that own orders of several accounts are watched as well. placed: every
-    client order id ever sent, in order. meddled: base units somebody else traded on this account. stuck: the book that
-    the stream shows since it stands still.
+    client order id ever sent, in order. path: each execution with the position before it, undone ones too. meddled:
+    base units somebody else traded on this account. stuck: the book that the stream shows since it stands still.
     """
 
     ref: AccountRef
@@ -220,6 +220,7 @@ class FakeVenue:
     asked: list[str] = field(default_factory=list)
     orders: dict[str, Booked] = field(default_factory=dict)
     executions: list[tuple[Fill, datetime]] = field(default_factory=list)
+    path: list[tuple[Fill, Decimal]] = field(default_factory=list)
     payments: list[FundingPayment] = field(default_factory=list)
     meddled: Decimal = ZERO
     stuck: Book | None = None
@@ -285,6 +286,7 @@ class FakeVenue:
             self.venue, self.account_id, self.market.symbol, f"{self.account_id}-x{next(self._trades)}", None,
             f"{self.account_id}-other", side, abs(quantity), price or self.mid, ZERO, liquidity, now, now, cause,
         )  # fmt: skip
+        self.path.append((fill, self.position))
         self.executions.append((fill, self.clock()))
         self.feed.tell(FillUpdate(fill))
 
@@ -553,6 +555,7 @@ class FakeVenue:
             None if order.script.anonymous else intent.client_order_id, order.venue_order_id, intent.side, quantity,
             price, fee, Liquidity.MAKER if maker else Liquidity.TAKER, now, now,
         )  # fmt: skip
+        self.path.append((fill, self.position))
         self.executions.append((fill, now + timedelta(seconds=order.script.rest_after_s)))
         return fill
 

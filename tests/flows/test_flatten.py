@@ -217,8 +217,8 @@ async def test_never_more_is_reduced_than_the_venue_shows(make: Make) -> None:
     world.venues[long].meddle(rest - held)
     done = await flatten(world)
     assert set(world.positions.values()) == {D(0)}
-    assert not done.is_flat, "what the session bought and what is there now are not the same: a person must look"
-    assert world.session.status is SessionStatus.PAUSED
+    assert done.is_flat, done.text
+    assert "manual_trade" in {b.category for b in world.store.reads.breaches(SESSION, open_only=True)}
     sold = [o for o in world.store.reads.orders_of_session(SESSION) if o.intent in reductions(world)
             and o.intent.account_id == long]  # fmt: skip
     assert sum((o.signed_filled for o in sold), D(0)) == -rest

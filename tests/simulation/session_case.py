@@ -85,6 +85,7 @@ def draw(seed: int, store: Store) -> Case:
     for name, venue in world.venues.items():
         venue.otherwise = _faulty(case, venue, random.Random(f"{seed}/orders/{name}"), intensity)
     _beside(case, random.Random(f"{seed}/beside"), 0 if intensity == 0.0 else 5)
+    _from_outside(case, random.Random(f"{seed}/outside"))
     _operators(case, random.Random(f"{seed}/operators"))
     return case
 
@@ -173,14 +174,8 @@ def _beside(case: Case, rng: random.Random, most: int) -> None:
         ("maintenance", lambda v: _close(v, 25)),
         ("funding", lambda v: _pay(v, D(rng.randint(-50, 50)) / 100)),
     ]
-    grave: list[tuple[str, Callable[[FakeVenue], None]]] = [
-        ("deleveraging", lambda v: _force(v, D("0.5"), FillCause.ADL)),
-        ("liquidation", lambda v: _force(v, D(1), FillCause.LIQUIDATION)),
-        ("undone trade", _bust),
-        ("somebody else trades", lambda v: v.meddle(D(rng.choice(["0.02", "-0.05"])))),
-    ]
     for _ in range(rng.randint(0, most)):
-        name, action = rng.choice(grave if rng.random() < 0.06 else mild)
+        name, action = rng.choice(mild)
         venue = rng.choice(list(case.world.venues.values()))
 
         def happen(name: str = name, action: Callable[[FakeVenue], None] = action, venue: FakeVenue = venue) -> None:
@@ -188,6 +183,31 @@ def _beside(case: Case, rng: random.Random, most: int) -> None:
             action(venue)
 
         case.world.clock.later(rng.uniform(0.2, 60), happen)
+
+
+def _from_outside(case: Case, rng: random.Random) -> None:
+    """What takes from one leg without an order of the session: once or twice in one session of three, told or not."""
+    grave: list[tuple[str, Callable[[FakeVenue], None]]] = [
+        ("deleveraging", lambda v: _force(v, rng.choice([D("0.37"), D("0.5"), D(1)]), FillCause.ADL)),
+        ("liquidation", lambda v: _force(v, rng.choice([D("0.5"), D(1)]), FillCause.LIQUIDATION)),
+        ("undone trade", _bust),
+        ("trade by hand", lambda v: _by_hand(v, rng.choice([D("-0.5"), D(-1), D("-1.5"), D("0.3")]))),
+    ]
+    for _ in range(rng.choice([0, 0, 0, 0, 1, 2])):
+        name, action = rng.choice(grave)
+        venue, silent = rng.choice(list(case.world.venues.values())), rng.random() < 0.3
+
+        def happen(
+            name: str = name, action: Callable[[FakeVenue], None] = action, venue: FakeVenue = venue,
+            silent: bool = silent,
+        ) -> None:  # fmt: skip
+            case.faults[f"{name}, {'no stream tells it' if silent else 'told'}"] += 1
+            was_up = venue.feed.is_up
+            venue.feed.is_up = was_up and not silent
+            action(venue)
+            venue.feed.is_up = was_up
+
+        case.world.clock.later(rng.uniform(1, 50), happen)
 
 
 def _shift_clock(venue: FakeVenue, by_s: float) -> None:
@@ -213,9 +233,16 @@ def _force(venue: FakeVenue, share: Decimal, cause: FillCause) -> None:
         venue.meddle(-lots * venue.market.lot, cause=cause)
 
 
+def _by_hand(venue: FakeVenue, share: Decimal) -> None:
+    """Somebody trades a share of what is held, signed: below zero reduces it, below -1 turns it round."""
+    lots = (venue.position * share / venue.market.lot).to_integral_value()
+    venue.meddle(lots * venue.market.lot if lots else D("0.02"))
+
+
 def _bust(venue: FakeVenue) -> None:
-    if venue.executions:
-        venue.bust(venue.executions[-1][0])
+    traded = [fill for fill, _ in venue.executions if fill.cause is FillCause.TRADE]
+    if traded:
+        venue.bust(traded[-1])
 
 
 def _operators(case: Case, rng: random.Random) -> None:

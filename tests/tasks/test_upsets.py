@@ -1,4 +1,4 @@
-"""What a venue does besides trading our orders is journalled, changes positions, and makes the session stand still."""
+"""What a venue does besides trading our orders is journalled, changes positions, and decides what the session does."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tasks.reconcile_fills import reconcile
 from tasks.recover import load_course
 from tasks.risk_gate import session_view
 from tasks.upsets import BUST_UNKNOWN_S
+from tests.fakes.venue import Crash
 from tests.fakes.world import SESSION, QuietBoard, World
 
 D = Decimal
@@ -68,20 +69,38 @@ async def run(world: World) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("cause", "category"), [(FillCause.ADL, "deleveraged"), (FillCause.LIQUIDATION, "forced_execution")]
+    ("cause", "category", "severity", "then"),
+    [
+        (FillCause.ADL, "adl", Severity.WARNING, "go on"),
+        (FillCause.LIQUIDATION, "liquidation", Severity.CRITICAL, "wind down"),
+        (FillCause.BACKSTOP, "liquidation", Severity.CRITICAL, "wind down"),
+        (FillCause.SETTLEMENT, "settlement", Severity.CRITICAL, "wind down"),
+    ],
 )
-async def test_a_forced_execution_halts_with_the_exposure_stated(run: Run, cause: FillCause, category: str) -> None:
+async def test_a_forced_execution_is_a_breach_of_its_cause_and_the_gap_begins(
+    run: Run, cause: FillCause, category: str, severity: Severity, then: str
+) -> None:
     run.world.venues["a"].meddle(D("-0.04"), cause=cause)
     await run.beat()
     breach = run.breaches[category]
-    assert breach.severity is Severity.CRITICAL
+    assert breach.severity is severity
     assert breach.details["netDelta"] == "-0.04"
-    assert breach.details["cause"] == cause.value
-    assert run.course.halted is not None
-    assert "net -0.04 ETH/USD is not hedged" in run.course.halted
-    assert run.course.paused == run.course.halted
+    assert breach.details["position of a"] == "0.06"
+    assert (breach.details["cause"], breach.details["then"]) == (cause.value, then)
+    assert run.course.gap.since is not None
+    assert (run.course.closing is not None, run.course.urgent) == (then == "wind down", then == "wind down")
+    assert run.course.paused is None
     assert run.desk.positions == {"a": D("0.06"), "b": D("-0.1")} == run.world.positions
     assert "position_mismatch" not in run.breaches
+
+
+async def test_executions_of_one_cause_told_together_are_one_breach(run: Run) -> None:
+    for quantity in ("-0.01", "-0.02"):
+        run.world.venues["a"].meddle(D(quantity), cause=FillCause.ADL)
+    await run.beat()
+    (breach,) = run.breaches.values()
+    assert (breach.details["quantity"], breach.details["netDelta"]) == ("0.03", "-0.03")
+    assert len(str(breach.details["tradeId"]).split(", ")) == 2
 
 
 async def test_a_forced_execution_is_journalled_with_its_cause_and_survives_a_restart(run: Run) -> None:
@@ -92,7 +111,8 @@ async def test_a_forced_execution_is_journalled_with_its_cause_and_survives_a_re
     course = await load_course(desk, run.world.session)
     assert {f.cause for f in desk.fills} == {FillCause.TRADE, FillCause.LIQUIDATION}
     assert desk.positions == {"a": D("0.06"), "b": D("-0.1")}
-    assert course.paused is not None
+    assert course.closing is not None
+    assert course.urgent
     assert desk.forced == []
 
 
@@ -104,16 +124,37 @@ async def test_a_forced_execution_that_no_beat_took_in_is_found_by_the_next_run(
     course = await load_course(desk, run.world.session)
     later = Run(run.world, desk, course)
     await later.beat()
-    assert "deleveraged" in later.breaches
+    assert "adl" in later.breaches
     assert desk.positions == {"a": D("0.06"), "b": D("-0.1")}
 
 
-async def test_both_legs_deleveraged_alike_leave_nothing_naked_and_still_wait_for_a_person(run: Run) -> None:
+async def test_what_was_told_and_not_yet_journalled_when_the_run_died_is_told_once(run: Run) -> None:
+    """The breach is written before the execution is claimed; the next run finds both again and writes neither twice."""
+    run.world.venues["a"].meddle(D("-0.04"), cause=FillCause.LIQUIDATION)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run.desk.store.journal, "claim_fills", _dies, raising=False)
+        with pytest.raises(Crash):
+            await run.beat()
+    run.world.die()
+    desk = run.world.desk()
+    course = await load_course(desk, run.world.session)
+    assert course.closing is not None
+    later = Run(run.world, desk, course)
+    await later.beat()
+    assert "liquidation" in later.breaches
+    assert "position_mismatch" not in later.breaches
+    assert desk.positions == {"a": D("0.06"), "b": D("-0.1")}
+
+
+async def _dies(*_: object) -> None:
+    raise Crash("before the execution is claimed")
+
+
+async def test_both_legs_deleveraged_alike_leave_nothing_naked_and_the_session_goes_on(run: Run) -> None:
     run.world.venues["a"].meddle(D("-0.04"), cause=FillCause.ADL)
     run.world.venues["b"].meddle(D("0.04"), cause=FillCause.ADL)
     await run.beat()
-    assert run.course.halted is None
-    assert run.course.paused is not None
+    assert (run.course.halted, run.course.paused, run.course.closing) == (None, None, None)
     assert sum(run.desk.positions.values()) == 0
 
 
@@ -122,11 +163,11 @@ async def test_an_undone_trade_leaves_position_volume_and_fees_and_halts(run: Ru
     assert volume > 0
     run.world.venues["b"].bust(fill)
     await run.beat()
-    assert run.breaches["trade_busted"].details["tradeId"] == fill.trade_id
-    assert run.breaches["trade_busted"].details["netDelta"] == "0.1"
+    assert run.breaches["trade_bust"].details["tradeId"] == fill.trade_id
+    assert run.breaches["trade_bust"].details["netDelta"] == "0.1"
     assert run.desk.positions == {"a": D("0.1"), "b": D(0)} == run.world.positions
     assert run.course.volume == 0
-    assert run.course.halted is not None
+    assert run.course.paused is not None
     (pair,) = run.world.pairs
     assert (pair.outcome.volume, pair.outcome.quantity) == (0, 0)
     assert [f.account_id for f in run.world.store.reads.fills_of_session(SESSION)] == ["a"]
@@ -158,7 +199,7 @@ async def test_an_undone_trade_that_the_journal_does_not_know_is_waited_for_and_
     assert run.breaches == {}
     run.world.clock.advance(BUST_UNKNOWN_S)
     await run.beat()
-    assert run.breaches["trade_busted"].details["tradeId"] == "never-heard-of"
+    assert run.breaches["trade_bust"].details["tradeId"] == "never-heard-of"
     assert run.course.halted is None
 
 

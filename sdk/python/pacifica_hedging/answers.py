@@ -221,6 +221,8 @@ class RiskStatus(Answer):
 
     session_id: str
     overall_risk: str
+    risk_state: str | None = None
+    risk_reason: str | None = None
     account_risks: list[AccountRisk] = []
     portfolio_risk: PortfolioRisk | None = None
     naked: NakedBudget | None = None

@@ -451,10 +451,12 @@ export interface RiskLimitsForm {
   "maxNakedUsdSeconds"?: number | string | null;
 }
 
-/** The risk of a session now. */
+/** The risk of a session now. riskState: ACTIVE may open, REDUCING only goes down, HALTED waits for a person; null before the start and after the end. riskReason says why, null while ACTIVE. */
 export interface RiskStatus {
   "sessionId": string;
   "overallRisk": "low" | "medium" | "high";
+  "riskState": "ACTIVE" | "REDUCING" | "HALTED" | null;
+  "riskReason": string | null;
   "accountRisks": Array<AccountRisk>;
   "portfolioRisk": PortfolioRisk;
   "naked": NakedBudget;
@@ -470,7 +472,7 @@ export interface SessionAnswer {
   "session": SessionDocument;
 }
 
-/** A session with its breaches, its newest pairs (at most 100, newest first) and its books. ledger is null until the session was settled. */
+/** A session with its breaches, its newest pairs (at most 100, newest first) and its books. ledger is null until the session was settled. riskState is ACTIVE while it may open, REDUCING while it only goes down, HALTED while it waits for a person, riskReason why; null before the start and after the end. */
 export interface SessionDocument {
   "id": string;
   "name": string;
@@ -488,6 +490,8 @@ export interface SessionDocument {
   "flowRunId": string | null;
   "attempt": number;
   "metrics": Metrics;
+  "riskState": "ACTIVE" | "REDUCING" | "HALTED" | null;
+  "riskReason": string | null;
   "riskBreaches": Array<BreachDocument>;
   "orders": Array<PairDocument>;
   "ledger": LedgerDocument | null;
