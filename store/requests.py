@@ -168,7 +168,9 @@ def parse_request(document: Any) -> SessionRequest:
     try:
         return SessionRequest.model_validate(document)
     except ValidationError as error:
-        raise refusal(error) from None
+        refused = refusal(error)
+    # Not from the except clause: pydantic's error would stay as context, and with it memory that is never collected.
+    raise refused
 
 
 def refusal(error: ValidationError) -> RequestRefused:

@@ -356,7 +356,9 @@ def read(model: type[M], value: object, what: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _violation(error, what) from None
+        found = _violation(error, what)
+    # Not from the except clause: pydantic's error would stay as context, and with it memory that is never collected.
+    raise found
 
 
 def read_rows(model: type[M], value: object, what: str) -> list[M]:
@@ -364,7 +366,8 @@ def read_rows(model: type[M], value: object, what: str) -> list[M]:
     try:
         return TypeAdapter(list[model]).validate_python(value)  # type: ignore[valid-type]
     except ValidationError as error:
-        raise _violation(error, what) from None
+        found = _violation(error, what)
+    raise found
 
 
 def _violation(error: ValidationError, what: str) -> ProtocolViolation:

@@ -77,7 +77,9 @@ def json_of(model: type[ModelT], text: str | bytes) -> ModelT:
     try:
         return model.model_validate_json(text)
     except ValidationError as wrong:
-        raise violation(_brief(model, wrong)) from None
+        told = _brief(model, wrong)
+    # Not from the except clause: pydantic's error would stay as context, and with it memory that is never collected.
+    raise violation(told)
 
 
 def object_of(model: type[ModelT], found: JsonValue) -> ModelT:
@@ -85,7 +87,8 @@ def object_of(model: type[ModelT], found: JsonValue) -> ModelT:
     try:
         return model.model_validate(found)
     except ValidationError as wrong:
-        raise violation(_brief(model, wrong)) from None
+        told = _brief(model, wrong)
+    raise violation(told)
 
 
 def list_of(model: type[ModelT], found: JsonValue) -> list[ModelT]:

@@ -302,7 +302,8 @@ def shaped(model: type[Shape], value: object, what: str) -> Shape:
         return model.model_validate(value)
     except ValidationError as failure:
         fields = ", ".join(sorted({".".join(map(str, error["loc"])) or "(whole)" for error in failure.errors()})[:5])
-        raise violation(f"{what} has an unexpected shape at: {fields}") from None
+    # Not from the except clause: pydantic's error would stay as context, and with it memory that is never collected.
+    raise violation(f"{what} has an unexpected shape at: {fields}")
 
 
 def page(body: bytes, what: str) -> Page:
