@@ -148,6 +148,17 @@ def test_a_dialog_is_left_by_the_keyboard_and_nothing_is_done(
     assert installation.store.reads.session(session.session_id).status.value == "pending"
 
 
+@pytest.mark.parametrize("path", ["nowhere", "toString", "session", "accounts/x", "session/%E0%A4%A", "sessions/a/b"])
+def test_an_address_that_means_nothing_says_so_and_leads_back(visit: Visit, key: str, path: str) -> None:
+    visit.sign_in(key)
+    expect(visit.page.get_by_role("heading", name="Sessions")).to_be_visible()
+    visit.page.goto(f"{visit.home}/#/{path}")
+    expect(visit.page.get_by_role("heading", name="Nothing is here")).to_be_visible()
+    assert visit.page.locator("[data-nav][aria-current]").count() == 0
+    visit.page.get_by_role("link", name="Go to the sessions").click()
+    expect(visit.page.get_by_role("heading", name="Sessions")).to_be_visible()
+
+
 def test_every_page_fits_a_phone_and_follows_the_theme(visit: Visit, key: str, installation: Installation) -> None:
     session = installation.create(name="On a phone")
     visit.sign_in(key)

@@ -208,3 +208,4 @@ async def test_report_shows_where_the_money_went(make: Make) -> None:
     page = Path(summary["report"]).read_text(encoding="utf-8")
     assert "Where the money went" in page
     assert re.findall(r'class="residual" value="([^"]*)"', page) == ["0", "0"]
+    assert re.findall(r'id="residual" value="([^"]*)"', page) == ["0"], "the session's own, below the accounts'"

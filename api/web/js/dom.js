@@ -37,11 +37,11 @@ export function vary(element, name, value) {
   return element;
 }
 
-/** How much of something is used, as a bar with its share; unknown is a dash. */
-export function meter(fraction, label) {
+/** How much of something is used, as a bar with its share and, if there are some, the figures; unknown is a dash. */
+export function meter(fraction, label, figures) {
   if (!Number.isFinite(fraction ?? NaN)) return h("span", {}, "–");
   const level = fraction > 0.8 ? "bad" : fraction > 0.5 ? "warn" : "good", percent = `${(fraction * 100).toFixed(1)} %`;
-  return h("div.progress", {}, h("div.bar", { class: level, role: "meter", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.min(100, Math.round(fraction * 100)), "aria-label": label }, vary(h("span"), "--share", Math.min(fraction, 1))), h("span.small", {}, percent));
+  return h("div.progress", {}, h("div.bar", { class: level, role: "meter", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.min(100, Math.round(fraction * 100)), "aria-label": label }, vary(h("span"), "--share", Math.min(fraction, 1))), h("span.small", {}, figures ? `${figures} · ${percent}` : percent));
 }
 
 /** A table from columns `{head, cell(row), align?, label?}`; on a phone each row becomes a card with the heads as labels. */

@@ -20,6 +20,9 @@ export function number(value, digits = 2) {
 /** US dollars, e.g. `1,234.50`. */
 export const usd = (value, digits = 2) => (known(value) ? `$${number(Math.abs(value), digits)}`.replace(/^/, value < 0 ? "−" : "") : "–");
 
+/** Naked US dollars times seconds, e.g. `1,234 USD·s`. */
+export const usdSeconds = (value) => (known(value) ? `${number(value, 0)} USD·s` : "–");
+
 /** Signed US dollars, e.g. `+1.20` or `−0.44`. */
 export function signedUsd(value, digits = 2) {
   if (!known(value)) return "–";

@@ -31,6 +31,22 @@ function link(state) {
 
 const page = { environment, link, go: (hash) => { location.hash = hash; } };
 
+/** Which view an address means, and of what; no view where it means nothing. An empty address is the list of sessions. */
+function route(hash) {
+  const [name, text, ...rest] = hash.replace(/^#?\/?/, "").split("/");
+  if (!name && !text) return { view: "sessions" };
+  let argument;
+  try { argument = text && decodeURIComponent(text); } catch { return {}; }
+  const isWhole = name === "session" ? argument : !argument;
+  return Object.hasOwn(views, name) && isWhole && !rest.length ? { view: name, argument } : {};
+}
+
+function nothingHere(stage) {
+  fill(stage, h("h1", {}, "Nothing is here"),
+    h("p", { role: "alert" }, "There is no page at ", h("code", {}, location.hash.slice(0, 80)), "."),
+    h("p", {}, h("a", { href: "#/sessions" }, "Go to the sessions")));
+}
+
 async function show() {
   leave?.();
   leave = null;
@@ -39,16 +55,16 @@ async function show() {
   document.getElementById("forget").hidden = !key.get();
   isAtGate = !key.get();
   if (isAtGate) return askForKey(main, show);
-  const [name, argument] = location.hash.replace(/^#\//, "").split("/");
-  const view = views[name] ? name : "sessions";
+  const { view, argument } = route(location.hash);
   for (const anchor of document.querySelectorAll("[data-nav]")) {
     if (anchor.dataset.nav === (view === "session" ? "sessions" : view)) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
   }
   const stage = h("div.stage");
   fill(main, stage);
+  if (!view) return nothingHere(stage);
   try {
-    leave = await views[view](stage, page, argument && decodeURIComponent(argument)) ?? null;
+    leave = await views[view](stage, page, argument) ?? null;
   } catch (refusal) {
     if (refusal.status === 401) return;
     fill(stage, h("div.notice.bad", { role: "alert" }, h("strong", {}, refusal.code ?? "Error"), " ", refusal.message),

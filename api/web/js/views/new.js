@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { fill, h, toast } from "../dom.js";
-import { bps, duration, signedUsd, usd } from "../format.js";
+import { bps, duration, signedUsd, usd, usdSeconds } from "../format.js";
 
 const field = (label, control, hint) => h("label.field", {}, h("span", {}, label), control, hint ? h("small", {}, hint) : null);
 const range = (label, from, to, hint) => h("div.field", { role: "group", "aria-label": label }, h("span", {}, label), h("div.range", {}, from, h("span.small", {}, "to"), to), hint ? h("small", {}, hint) : null);
@@ -29,7 +29,7 @@ export async function showNew(stage, page) {
       field("Stop loss, %", numeric("stopLoss", 5, { min: 0, max: 99 }), "of the accounts' equity at the start"),
       field("Largest slippage, %", numeric("maxSlippage", 2, { min: 0, max: 99 }), "of a pair's notional, both legs"),
       range("Resting price, % from mid", numeric("rangeMin", 0.1, { min: 0, max: 99, "aria-label": "Nearest resting price, %" }), numeric("rangeMax", 1, { min: 0, max: 99, "aria-label": "Farthest resting price, %" }), "limit legs only"),
-      field("Legs go first as", choice("primary", [["market", "market (at once, bounded)"], ["limit", "limit (resting)"]])),
+      field("Legs go first as", choice("primary", [["market", "market, at once"], ["limit", "limit, resting"]]), "market legs carry a bound too"),
       field("What hedges the rest", choice("fallback", [["market", "market"], ["limit", "limit"]])),
       field("Share of volume", choice("distribution", [["equal", "equal"], ["weighted", "by free margin"]]))),
     problem,
@@ -94,7 +94,7 @@ export async function showNew(stage, page) {
 function picture(estimate) {
   const rows = [
     ["Fees", estimate.fees, usd], ["Spread and slippage", estimate.spreadCost, usd], ["Slippage", estimate.slippage, bps], ["Funding", estimate.funding, signedUsd],
-    ["Time to finish", estimate.durationSeconds, duration], ["Worst naked exposure", estimate.worstNakedUsd, usd], ["Naked time", estimate.nakedUsdSeconds, (v) => `${usd(v, 0)}·s`],
+    ["Time to finish", estimate.durationSeconds, duration], ["Worst naked exposure", estimate.worstNakedUsd, usd], ["Legs alone", estimate.nakedUsdSeconds, usdSeconds],
   ].filter(([, quantiles]) => quantiles);
   return h("section.panel", {}, h("h2", {}, "What to expect"),
     h("div.scroll", {}, h("table", {}, h("thead", {}, h("tr", {}, ["", "good case (p10)", "middle (p50)", "bad case (p90)"].map((text, n) => h("th", { class: n ? "num" : null, scope: "col" }, text)))),

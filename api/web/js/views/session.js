@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { confirmed, fill, h, toast } from "../dom.js";
-import { ago, bps, duration, quantity, sign, signedUsd, time, usd } from "../format.js";
+import { ago, bps, duration, quantity, sign, signedUsd, time, usd, usdSeconds } from "../format.js";
 import { Live } from "../live.js";
 import { progress, pill } from "./sessions.js";
 import { Curves } from "./session_charts.js";
@@ -153,11 +153,11 @@ class SessionView {
     const running = s.status === "pending" ? null : (end - new Date(s.startTime)) / 1000;
     fill(this.tiles,
       tile("Volume", progress(s)),
-      tile("Net delta", h("span.big", { class: Number(m.netPosition) === 0 ? "good" : "warn" }, quantity(m.netPosition)), `most between legs ${usd(m.maxNetExposure)} · ${usd(m.nakedUsdSeconds, 0)}·s in all`),
+      tile("Net delta", h("span.big", { class: Number(m.netPosition) === 0 ? "good" : "warn" }, quantity(m.netPosition)), `most between legs ${usd(m.maxNetExposure)}, ${usdSeconds(m.nakedUsdSeconds)} in all`),
       tile("PnL", h("span.big", { class: sign(m.pnl, 2) }, signedUsd(m.pnl)), `realised ${signedUsd(m.realizedPnl)} · open ${signedUsd(m.unrealizedPnl)}`),
       tile("Fees · funding", h("span.big", {}, usd(m.fees)), `funding ${signedUsd(m.fundingPnl, 4)}`),
       tile("Slippage", h("span.big", {}, bps(m.slippage)), "against arrival mid"),
-      s.ledger ? tile("Unexplained", h("span.big", { class: s.ledger.isBalanced ? "good" : "bad" }, signedUsd(s.ledger.residual, 6)), `of ${signedUsd(s.ledger.equityChange)} change of equity`) : null,
+      s.ledger ? tile("Unexplained", h("span.big", { class: s.ledger.isBalanced ? "good" : "bad" }, signedUsd(s.ledger.residual, 4)), `of ${signedUsd(s.ledger.equityChange)} change of equity`) : null,
       tile("Pairs", h("span.big", {}, String(m.pairsFilled ?? 0)), `${m.pairsUnwound ?? 0} taken back`),
       tile("Time", h("span.big", {}, duration(running)), s.status === "pending" ? `created ${ago(s.createdAt ?? s.startTime)}` : `since ${time(s.startTime)}`));
   }

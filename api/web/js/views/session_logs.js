@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { fill, h, shown, table, toast } from "../dom.js";
-import { bps, price, quantity, time, usd } from "../format.js";
+import { bps, number, price, quantity, time, usd } from "../format.js";
 import { pill } from "./sessions.js";
 
 const PAIRS = 50, FILLS = 50, EVENTS = 200;
@@ -59,7 +59,7 @@ export class Logs {
     fill(this.panes.pairs, table([
       { head: "Time", cell: (p) => time(p.executedAt ?? p.createdAt) }, { head: "Long", cell: (p) => leg(p.orderPair.buyOrder) }, { head: "Short", cell: (p) => leg(p.orderPair.sellOrder) },
       { head: "Status", cell: (p) => pill(p.status) }, { head: "Volume", align: "right", cell: (p) => usd(p.volume) }, { head: "Price", align: "right", cell: (p) => price(p.price) },
-      { head: "Slippage", align: "right", cell: (p) => bps(p.slippage) }, { head: "Fees", align: "right", cell: (p) => usd(p.fees, 4) },
+      { head: "Slippage", align: "right", cell: (p) => bps(p.slippage) }, { head: "Fees", align: "right", cell: (p) => usd(p.fees, 4) }, { head: "Legs alone, USD·s", align: "right", cell: (p) => number(p.nakedUsdSeconds, 1) },
       { head: "Why", cell: (p) => h("button.quiet", { "aria-label": `Why pair ${p.sequence}`, onclick: () => this.#explain(p) }, "Why") },
     ], newest, { caption: "Pairs, newest first", empty: "No pairs yet." }));
     this.#drawEvents();

@@ -2,10 +2,10 @@
 
 import { api } from "../api.js";
 import { fill, h, meter, table, toast } from "../dom.js";
-import { percent, quantity, sign, signedUsd, time, usd } from "../format.js";
+import { number, percent, quantity, sign, signedUsd, time, usdSeconds } from "../format.js";
 
 /** What of a budget of USD-seconds is spent: bar, share, and both figures. */
-const budget = (spent, limit, label) => h("span", {}, meter(spent / limit, label), h("span.small", {}, ` ${usd(spent, 0)}·s of ${usd(limit, 0)}·s`));
+const budget = (spent, limit, label) => meter(spent / limit, label, `${usdSeconds(spent)} of ${number(limit, 0)}`);
 
 export class Risk {
   constructor(id, changed) {
@@ -28,7 +28,7 @@ export class Risk {
     const { naked } = riskStatus;
     fill(this.body,
       h("p", {}, "Overall ", h("span.pill", { class: riskStatus.overallRisk }, riskStatus.overallRisk), " · PnL ", signedUsd(totalPnl), " · drawdown ", percent(maxDrawdown, 2), " · VaR 95 % ", percent(var95, 3)),
-      naked ? h("dl.facts", {}, h("dt", {}, "Legs alone, session"), h("dd", {}, budget(naked.usdSeconds, naked.limit, "Naked budget of the session spent")),
+      naked ? h("dl.facts.narrow", {}, h("dt", {}, "Legs alone, session"), h("dd", {}, budget(naked.usdSeconds, naked.limit, "Naked budget of the session spent")),
         h("dt", {}, "All sessions today, UTC"), h("dd", {}, budget(naked.dayUsdSeconds, naked.dayLimit, "Naked budget of the day spent"))) : null,
       (riskStatus.activeBreaches ?? []).map((breach) => this.#breach(breach)), accounts);
   }
