@@ -59,6 +59,9 @@ simulate: .venv/.dev       ## whole sessions on a virtual clock, SEEDS=1000 of t
 crash-matrix: .venv/.dev   ## kill a session at each of its effects, and the making of results at each step, and run it again
 	$(BIN)/python -m tests.simulation.crash_matrix && $(BIN)/python -m tests.simulation.results_kill_walk
 
+chaos: .venv/.dev          ## kill and freeze every process of an installation while it trades (ARGS="seed minutes [postgres]")
+	$(BIN)/python -m tests.chaos.campaign $(or $(ARGS),1 10)
+
 FRAMES ?= 1000000
 fuzz: .venv/.dev          ## changed frames and answers against every connector: FRAMES=1000000, SEED= to repeat one
 	@for venue in pacifica paradex backpack; do $(BIN)/python -m tests.fuzz.campaign $$venue $(FRAMES) $(SEED) || exit 1; done

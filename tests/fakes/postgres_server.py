@@ -76,6 +76,11 @@ class PostgresServer:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def pids(self) -> list[int]:
+        """The server's first process and all that it made."""
+        made = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *(int(pid) for pid in made)]
+
     def create(self, database: str) -> str:
         """Create an empty database and return its URL."""
         engine = create_engine(self.url(), isolation_level="AUTOCOMMIT", poolclass=NullPool)
