@@ -6,6 +6,7 @@ docs.paradex.trade, API reference: Trades, Markets (summary, klines), Funding da
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connectors.paradex import build, parse_market
@@ -56,8 +57,10 @@ class ParadexMarketData:
     async def candles(
         self, symbol: str, interval: CandleInterval, since: datetime, until: datetime
     ) -> Sequence[Candle]:
-        """Read candles of last prices that start in [since, until), in requests of 500; those without a trade are
-        left out."""
+        """Read candles of last prices that start in [since, until), 500 a request; those without a trade are left out.
+
+        Whatever a later candle follows is closed, whatever the clocks say.
+        """
         market = self._listing().market(symbol)
         span = timedelta(seconds=interval.seconds) * CANDLES_A_REQUEST
         found: dict[datetime, Candle] = {}
@@ -68,7 +71,8 @@ class ParadexMarketData:
                 if since <= candle.start < until and candle.volume > 0:
                     found[candle.start] = candle
             begin = end
-        return tuple(found[start] for start in sorted(found))
+        ordered = [found[start] for start in sorted(found)]
+        return (*(replace(candle, is_closed=True) for candle in ordered[:-1]), *ordered[-1:])
 
     async def _candles(
         self, market: Market, interval: CandleInterval, begin: datetime, end: datetime

@@ -112,6 +112,16 @@ async def test_candles_without_a_trade_are_left_out(client: ParadexClient, venue
     assert (candle.volume, candle.is_closed) == (Decimal("0.5"), False)
 
 
+async def test_a_candle_that_another_follows_is_closed_whatever_the_clocks_say(
+    client: ParadexClient, venue: ScriptedVenue
+) -> None:
+    venue.on("GET /v1/markets/klines", {"results": [[NOW_MS + n * MINUTE_MS, 1, 1, 1, 1, 1] for n in range(3)]})
+
+    candles = await client.market_data.candles("ETH/USD", CandleInterval.MINUTE, NOW, NOW + timedelta(minutes=3))
+
+    assert [candle.is_closed for candle in candles] == [True, True, False]
+
+
 async def test_past_funding_comes_from_all_pages_once_each_oldest_first(
     client: ParadexClient, venue: ScriptedVenue
 ) -> None:
