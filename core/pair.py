@@ -74,8 +74,8 @@ class PairState:
 
     lot: the session's common lot; a hedged size lies on it, so that any two of its venues can close it later.
     offset: how far from mid resting legs are quoted, a fraction. last_asked: when a venue was last asked about an
-    order (by client order id) or to cancel it ("cancel/" + id). refused_ids: client order ids that the journal
-    refused because the venue's short form of them is taken.
+    order (by client order id), asked to cancel it ("cancel/" + id), or answered that it knows of none ("absent/" + id).
+    refused_ids: client order ids that the journal refused because the venue's short form of them is taken.
     """
 
     plan: PairPlan

@@ -14,6 +14,9 @@ from core.numbers import ZERO, is_multiple
 from core.order import Order, OrderStatus, OrderType, TimeInForce
 from core.pair import Action, Ask, Cancel, Done, Halt, PairFacts, PairPolicy, PairState, PairStatus, Place, Wait
 
+# Before a client order id in `last_asked`: the venue answered that it knows no such order.
+ABSENT = "absent/"
+
 
 def decide(state: PairState, facts: PairFacts, policy: PairPolicy) -> Action:
     """Return the next action for a pair."""
@@ -91,6 +94,11 @@ def _ask_due(state: PairState, order: Order, policy: PairPolicy) -> datetime:
     asked = state.last_asked.get(intent.client_order_id)
     if order.status is not OrderStatus.ACCEPTED and asked is None:
         return intent.created_at
+    if order.status is not OrderStatus.ACCEPTED and ABSENT + intent.client_order_id in state.last_asked:
+        # Asking again before a "no" can prove anything only spends the venue's request budget, which the proof needs;
+        # that it arrived after all is what the stream says, and a lost stream asks by itself.
+        proof = intent.valid_until + timedelta(seconds=policy.proof_after_s)
+        return max(proof, state.last_asked[intent.client_order_id] + timedelta(seconds=policy.ask_after_s))
     cancelled = state.last_asked.get("cancel/" + intent.client_order_id)
     if cancelled is not None:
         return max(cancelled, asked or cancelled) + timedelta(seconds=policy.ask_after_s / 2)

@@ -54,7 +54,7 @@ from core.pair import (
     policy_of,
 )
 from core.plan import PairPlan
-from core.progress import decide, is_absent
+from core.progress import ABSENT, decide, is_absent
 from core.risk import Approved
 from store.errors import WireIdTaken
 from store.records import JournalEntry, NewPair
@@ -242,10 +242,12 @@ async def send(desk: Desk, intent: OrderIntent) -> OrderEvent:
 
 async def _ask(desk: Desk, state: PairState, orders: Iterable[Order], policy: PairPolicy) -> PairState:
     asked = tuple(orders)
-    events = await asyncio.gather(*(enquire(desk, o, policy) for o in asked))
-    for order, event in zip(asked, events, strict=True):
+    answers = await asyncio.gather(*(_learn(desk, o, policy) for o in asked))
+    for order, (event, knows_none) in zip(asked, answers, strict=True):
         key = order.intent.client_order_id
         state = state.asked(key, desk.now())
+        if knows_none:
+            state = state.asked(ABSENT + key, desk.now())
         if event is not None:
             desk.working[key] = apply(desk.working[key], event)
     return await keep(desk, state)
@@ -253,19 +255,25 @@ async def _ask(desk: Desk, state: PairState, orders: Iterable[Order], policy: Pa
 
 async def enquire(desk: Desk, order: Order, policy: PairPolicy) -> OrderEvent | None:
     """Ask the venue what became of an order; None when its answer proves nothing, or none came."""
+    event, _ = await _learn(desk, order, policy)
+    return event
+
+
+async def _learn(desk: Desk, order: Order, policy: PairPolicy) -> tuple[OrderEvent | None, bool]:
+    """Ask about an order: what is proven by the answer, and whether the venue said that it knows of none."""
     intent = order.intent
     try:
         answer = await desk.clients[intent.account_id].order(intent, order.venue_order_id)
     except VenueError as error:
         desk.notices.append(f"{intent.venue}: could not ask about {intent.client_order_id} ({error})")
-        return None
+        return None, False
     if isinstance(answer, NotFound):
         if order.status is OrderStatus.ACCEPTED or not is_absent(order, answer.asked_at, policy):
-            return None
+            return None, True
         if not await _has_no_executions(desk, intent):
-            return None
-        return NeverSent(desk.now(), "the venue knows no such order, and it can no longer arrive")
-    return Reported(answer)
+            return None, True
+        return NeverSent(desk.now(), "the venue knows no such order, and it can no longer arrive"), True
+    return Reported(answer), False
 
 
 async def _has_no_executions(desk: Desk, intent: OrderIntent) -> bool:

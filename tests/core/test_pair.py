@@ -29,7 +29,7 @@ from core.order import (
 )
 from core.pair import Ask, Cancel, Done, Halt, PairFacts, PairPolicy, PairState, PairStatus, Place, Wait, begin
 from core.plan import LegPlan, PairPlan, Purpose
-from core.progress import decide, is_absent
+from core.progress import ABSENT, decide, is_absent
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MID = Decimal(2500)
@@ -189,6 +189,20 @@ def test_unknown_order_is_asked_about_and_never_sent_again() -> None:
     halted = decide(state.asked(lost.intent.client_order_id, overdue), facts(overdue), TAKE)
     assert isinstance(halted, Halt)
     assert halted.net == Decimal("-0.1")
+
+
+def test_venue_that_knows_no_such_order_is_asked_again_only_when_that_would_be_proof() -> None:
+    """Each question costs of the venue's request budget, and the one that proves it must not wait for that."""
+    state = placed(new_pair())
+    lost = apply(state.orders[0], OutcomeLost(START, "timeout"))
+    key, proof = lost.intent.client_order_id, lost.intent.valid_until + timedelta(seconds=TAKE.proof_after_s)
+    filled = apply(state.orders[1], report(state.orders[1], OrderStatus.FILLED, Decimal("0.1"), START))
+    state = state.with_order(lost).with_order(filled).asked(key, START)
+    unanswered = decide(state, facts(START), TAKE)
+    assert unanswered == Wait(START + timedelta(seconds=TAKE.ask_after_s)), "no answer proves nothing: ask soon"
+    state = state.asked(ABSENT + key, START)
+    assert decide(state, facts(START), TAKE) == Wait(proof)
+    assert decide(state, facts(proof), TAKE) == Ask((lost,))
 
 
 def test_absence_is_proof_only_after_the_order_can_no_longer_arrive() -> None:

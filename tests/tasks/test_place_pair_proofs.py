@@ -12,7 +12,7 @@ from core.order import OrderStatus
 from core.pair import Done, Halt, PairStatus
 from tasks.desk import LEASE_TTL_S
 from tasks.place_pair import open_pair
-from tests.fakes.venue import Answer, Script
+from tests.fakes.venue import LOST_ON_THE_WAY, Answer, Script
 from tests.fakes.world import SESSION, World
 
 D = Decimal
@@ -45,6 +45,16 @@ async def test_without_a_look_at_executions_absence_is_not_proven(world: World) 
     assert isinstance(end.action, Halt)
     assert end.action.net == D("-0.1")
     assert world.placed == 2
+
+
+async def test_request_that_was_lost_is_asked_about_at_once_and_when_its_time_is_over(world: World) -> None:
+    world.venues["a"].script(LOST_ON_THE_WAY)
+    end = await open_pair(world.desk(), world.plan(), {})
+    assert isinstance(end.action, Done)
+    assert end.action.status is PairStatus.FILLED
+    lost = end.state.of(end.state.plan.buy)[0].intent
+    assert world.venues["a"].asked.count(lost.client_order_id) == 2
+    assert world.positions == {"a": D("0.1"), "b": D("-0.1")}
 
 
 async def test_order_whose_journalling_outlasted_the_lease_is_not_sent(world: World) -> None:
