@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from sqlalchemy.exc import DBAPIError
+
 from core.errors import ConfigurationError
 from store.certificate_reads import CertificateReads
 from store.engine import make_private, reading_engine, sqlite_file, sqlite_url, writing_engine
@@ -14,6 +16,7 @@ from store.journal import Journal
 from store.reads import Reads
 from store.schema import upgrade
 from store.segment_reads import SegmentReads
+from store.writer import typed_error
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,7 +46,10 @@ class Store:
         """
         from store.segments import seal
 
-        return seal(self.home / "segments", session_id, self._engines[1], self.journal)
+        try:
+            return seal(self.home / "segments", session_id, self._engines[1], self.journal)
+        except DBAPIError as error:
+            raise typed_error(error) from error
 
     def load(self) -> Loaded:
         """Bring every registered segment into results.duckdb exactly once; blocks on disk.

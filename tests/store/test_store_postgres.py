@@ -56,6 +56,8 @@ def test_server_that_stays_away_is_told_as_such_and_nothing_is_written(
             served.reads.sessions()
         with pytest.raises(StoreUnreachable, match="nothing was written, try again"):
             served.journal.create_session.now(new_session("lost"))
+        with pytest.raises(StoreUnreachable, match="does not answer"):
+            served.seal("before")
     finally:
         postgres.start()
     assert [s.session_id for s in served.reads.sessions()] == ["before"]
