@@ -14,6 +14,7 @@ For a dialect:
   OrderChanged(FILLED) and FillHappened of the maker, the same of the taker, Trade; at the end of the
   command PositionChanged, BalanceChanged, and BookChanged last.
 * Internal accounts (market makers, background flow) have no margin and no private events.
+* A market maker may `promise` its quotes: they enter the book at the first look or command that could notice them.
 """
 
 from __future__ import annotations
