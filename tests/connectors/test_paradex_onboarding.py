@@ -29,6 +29,7 @@ from core.instrument import Venue
 from flows.accounts import Account
 from flows.looking import in_words
 from flows.onboarding import onboard
+from sandbox.dialects.paradex_auth import ACCOUNT_HASH, ACCOUNT_PROXY_HASH
 from tests.contract.bench import new_keys
 
 WALLET = "0x" + ACCOUNT["l1_address"].removeprefix("0x")
@@ -36,8 +37,8 @@ QUESTION, WISH, TOKEN = "GET /v1/onboarding", "POST /v1/onboarding", f"POST /v1/
 CONFIG = {
     "starknet_chain_id": CHAIN,
     "paraclear_decimals": 8,
-    "paraclear_account_proxy_hash": "0x3530cc4759d78042f1b543bf797f5f3d647cde0388c33734cf91b7f7b9314a9",
-    "paraclear_account_hash": "0x41cb0280ebadaa75f996d8d92c6f265f6d040bb3ba442e5f86a554f1765244e",
+    "paraclear_account_proxy_hash": hex(ACCOUNT_PROXY_HASH),
+    "paraclear_account_hash": hex(ACCOUNT_HASH),
 }
 
 
