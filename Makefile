@@ -5,7 +5,7 @@ UV := $(BIN)/uv
 WORKERS ?= 2
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
-.PHONY: help demo test test-slow contract-quirks bench bench-leg-risk soak simulate crash-matrix chaos postgres lint types check docs lock up down clean
+.PHONY: help demo test test-slow contract-quirks bench bench-leg-risk soak simulate crash-matrix reduction-kills chaos postgres lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -61,6 +61,9 @@ crash-matrix: .venv/.dev   ## kill a session at each of its effects, and the mak
 
 chaos: .venv/.dev          ## kill and freeze every process of an installation while it trades (ARGS="seed minutes [postgres]")
 	$(BIN)/python -m tests.chaos.campaign $(or $(ARGS),1 10)
+
+reduction-kills: .venv/.dev ## take from one leg in every way, kill the run at each effect of what follows, and run it again
+	$(BIN)/python -m tests.simulation.reduction_kills
 
 FRAMES ?= 1000000
 fuzz: .venv/.dev          ## changed frames and answers against every connector: FRAMES=1000000, SEED= to repeat one

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from core.account_terms import AccountTerms
 from core.errors import MarketDataUnavailable, VenueError
 from core.numbers import ZERO, canonical
 from core.paired_reduction import CONSEQUENCES, After
 from core.risk import AccountRiskFacts, SessionRiskFacts, Severity, assess_session
 from core.risk_state import RiskState
 from store.records import Command, CommandKind, NewBreach, SessionStatus
+from tasks.account_terms import TERMS_EVERY_S, changed_terms
 from tasks.course import Course
 from tasks.desk import Desk
 from tasks.differences import MISMATCH, Wrong, described, differences, explain
@@ -47,6 +49,7 @@ class Heart:
         self._done_at: dict[str, datetime] = dict.fromkeys(("margin", "clock"), desk.now())
         self._foreign_said: set[tuple[str, str]] = set()
         self._announced: dict[str, object] | None = None
+        self._terms: dict[str, AccountTerms] = {}
 
     async def beat(self) -> None:
         """Renew, listen, look and judge; raises LeaseLost when another run took over."""
@@ -242,6 +245,9 @@ class Heart:
             await read_statuses(self._desk)
         if self._due("volume", VOLUME_EVERY_S):
             await read_volumes(self._desk)
+        if self._due("terms", TERMS_EVERY_S):
+            for found in await changed_terms(self._desk, self._terms):
+                await self._write(str(uuid.uuid4()), found.category, found.severity, found.details)
 
     async def _judge(self) -> None:
         desk, course = self._desk, self._course

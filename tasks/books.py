@@ -25,7 +25,7 @@ from tasks.desk import Desk
 _LATE_S = (0.25, 0.5, 1.0, 2.0, 4.0)
 _PAGE = 500
 # Collateral counts one to one as the quote asset, as the venues' own equity does.
-_DOLLARS = frozenset({"USD", "USDC", "USDT", "USDP"})
+DOLLARS = frozenset({"USD", "USDC", "USDT", "USDP"})
 # Words of the venues for transfers that move nothing, or that have not come yet.
 _UNDONE = ("fail", "cancel", "reject", "expire", "refund", "revert")
 _COMING = ("pending", "initiat", "request")
@@ -118,7 +118,7 @@ async def _transfers(desk: Desk, since: datetime) -> list[Transfer]:
             found += [t for t in await records.transfers(since) if t.at > since and _has_moved(t)]
         except NotOffered:
             continue
-    return [replace(t, asset=_quote(desk)) if t.asset in _DOLLARS else t for t in found]
+    return [replace(t, asset=_quote(desk)) if t.asset in DOLLARS else t for t in found]
 
 
 def _has_moved(transfer: Transfer) -> bool:
