@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -183,11 +184,14 @@ async def _twins(place: Home, seed: int) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     try:
         async with asyncio.timeout(READY_S), httpx.AsyncClient(trust_env=False) as http:
-            while not await _answers(http, place.sandbox_url):  # noqa: ASYNC110 - another process is waited for
+            while not await _answers(http, place.sandbox_url):
+                if process.returncode is not None:
+                    raise SystemExit(f"the twins did not start on ports {place.port_base} and above; try again")
                 await asyncio.sleep(0.1)
         yield
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         try:
             async with asyncio.timeout(END_S):
                 await process.wait()

@@ -43,6 +43,8 @@ class Account:
     async def best(self):
         """Best bid and ask."""
         book = await again(lambda: self.exchange.fetch_order_book(self.symbol, 5))
+        if not (book["bids"] and book["asks"]):
+            raise ccxt.ExchangeError(f"{self.venue} shows no quotes")
         return book["bids"][0][0], book["asks"][0][0]
 
     async def position(self):
