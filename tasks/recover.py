@@ -24,7 +24,7 @@ from tasks.course import Course
 from tasks.desk import Desk
 from tasks.place_pair import PairEnd, resume_pair
 from tasks.reconcile_fills import Reconciled, read_fills, reconcile
-from tasks.standing import last_told
+from tasks.standing import gap_told, last_told
 
 _CATCH_UP_MARGIN_S = 5.0
 _WINDING_DOWN = frozenset(cause.value for cause, found in CONSEQUENCES.items() if found.after is After.WIND_DOWN)
@@ -91,6 +91,7 @@ async def resume_open_pairs(desk: Desk, course: Course) -> AsyncIterator[tuple[P
 def _replay(desk: Desk, course: Course) -> None:
     """Rebuild from what earlier runs told: the result over time, what stood alone, what was agreed with venues."""
     last, metrics = 0, dict[str, object]()
+    alone_since: datetime | None = None
     while page := desk.store.reads.events_since(desk.session_id, last):
         last = page[-1].sequence
         for event in page:
@@ -99,10 +100,17 @@ def _replay(desk: Desk, course: Course) -> None:
                 metrics = dict(event.payload)
             elif event.type == ADOPTED:
                 replay_adoption(desk, event)
+            elif event.type == "risk_update":
+                alone_since = (alone_since or event.at) if gap_told(event) != 0 else None
     course.gap.spent = Decimal(str(metrics.get("gapUsdSeconds", 0)))
     course.naked_usd_seconds += course.gap.spent
-    if metrics.get("gapSince") is not None and desk.net != 0:
+    if desk.net == 0:
+        return
+    if metrics.get("gapSince") is not None:
         course.gap.open(datetime.fromisoformat(str(metrics["gapSince"])), Decimal(str(metrics["gapUsd"])))
+    elif desk.fills:
+        newest = max(desk.fills, key=lambda f: f.venue_time)
+        course.gap.open(alone_since or newest.venue_time, abs(desk.net) * newest.price)
 
 
 def _take_over_decisions(desk: Desk, course: Course, session: Session) -> None:

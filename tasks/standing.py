@@ -10,7 +10,7 @@ from core.numbers import ZERO, canonical
 from core.risk import Severity
 from core.risk_state import RiskStateFacts, Standing, stand
 from store.reads import Reads
-from store.records import Breach, Session, SessionStatus
+from store.records import Breach, Event, Session, SessionStatus
 
 if TYPE_CHECKING:
     from tasks.course import Course
@@ -54,6 +54,12 @@ def last_told(reads: Reads, session_id: str) -> dict[str, object]:
     event = reads.last_event(session_id, "risk", type="risk_update")
     told = {} if event is None else event.payload.get(_TOLD)
     return dict(told) if isinstance(told, dict) else {}
+
+
+def gap_told(event: Event) -> Decimal:
+    """Return what a risk update said to stand alone, signed base units; zero where it says nothing of it."""
+    told = event.payload.get(_TOLD)
+    return Decimal(str(told.get("gap", 0))) if isinstance(told, dict) else ZERO
 
 
 def first_critical(breaches: Sequence[Breach]) -> str | None:

@@ -29,7 +29,7 @@ from core.order import (
 )
 from core.pair import PairStatus
 from core.risk import Severity
-from store import JournalEntry, NewBreach, NewPair, PairOutcome, SessionTotals
+from store import BreachAction, JournalEntry, NewBreach, NewPair, PairOutcome, SessionTotals
 
 D = Decimal
 VENUES = {"account1": Venue.PACIFICA, "account2": Venue.PARADEX}
@@ -177,7 +177,9 @@ async def test_risk_is_read_from_the_venues_now(api: Api) -> None:
     session_id = await api.started()
     api.world.venues["account1"].meddle(D("0.08"))
     status = (await api.get(f"/sessions/{session_id}/risk-status")).json()["riskStatus"]
-    assert set(status) == {"sessionId", "overallRisk", "accountRisks", "portfolioRisk", "naked", "activeBreaches"}
+    shown = {"sessionId", "overallRisk", "accountRisks", "portfolioRisk", "naked", "activeBreaches"}
+    assert set(status) == shown | {"riskState", "riskReason"}
+    assert (status["riskState"], status["riskReason"]) == ("ACTIVE", None)
     one, other = status["accountRisks"]
     assert (one["positionSize"], other["positionSize"]) == (0.08, 0)
     assert (one["riskLevel"], status["overallRisk"]) == ("low", "low")
@@ -198,6 +200,19 @@ async def test_account_that_could_not_be_read_is_null_with_a_reason_and_never_lo
     assert status["accountRisks"][1]["riskLevel"] == "low"
     if what == "margin":
         assert status["portfolioRisk"]["maxDrawdown"] is None
+
+
+async def test_a_critical_breach_halts_until_acknowledged_and_session_and_risk_say_the_same(api: Api) -> None:
+    session_id = await api.started()
+    breach = NewBreach("b1", session_id, None, "trade_bust", Severity.CRITICAL, {}, api.world.clock())
+    await api.store.journal.record_breach(breach)
+    for expected in ("HALTED", "ACTIVE"):
+        session = (await api.get(f"/sessions/{session_id}")).json()["session"]
+        status = (await api.get(f"/sessions/{session_id}/risk-status")).json()["riskStatus"]
+        assert session["riskState"] == status["riskState"] == expected
+        assert session["riskReason"] == status["riskReason"]
+        assert (status["riskReason"] is None) == (expected == "ACTIVE")
+        await api.store.journal.acknowledge_breach(session_id, "b1", BreachAction.RESOLVE, at=api.world.clock())
 
 
 @pytest.mark.parametrize(("severity", "level"), [(Severity.WARNING, "medium"), (Severity.CRITICAL, "high")])

@@ -252,3 +252,22 @@ async def test_a_liquidation_price_of_another_position_is_not_judged(run: Run) -
     a.feed.tell(PositionUpdate(Position(a.venue, "a", "ETH/USD", D("0.7"), a.mid, None, near, now)))
     await run.beat()
     assert run.breaches == {}
+
+
+async def test_a_gap_that_a_dead_run_left_is_no_surprise_to_the_next_and_is_counted_from_its_beginning(
+    run: Run,
+) -> None:
+    run.world.venues["a"].meddle(D("-0.04"), cause=FillCause.ADL)
+    await run.beat()
+    began = run.world.clock()
+    run.world.die()
+    desk = run.world.desk()
+    course = await load_course(desk, run.world.session)
+    assert course.gap.since is not None
+    assert course.gap.since <= began
+    assert course.gap.usd == D("0.04") * 2500
+    later = Run(run.world, desk, course)
+    await check_funds.fn()
+    await later.beat()
+    assert "net_exposure" not in later.breaches
+    assert later.course.closing is None
