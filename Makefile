@@ -47,6 +47,9 @@ bench: .venv/.dev         ## orders signed, books read, API answers and live upd
 bench-leg-risk: .venv/.dev ## how long legs stand alone under faults: sessions beside ccxt scripts on the twins (half an hour; ARGS="--pairs 4")
 	$(BIN)/python -m benchmarks.leg_risk $(ARGS)
 
+bench-results: .venv/.dev ## ten million executions in the results' views and in SQLite: PnL and slippage (minutes, 8 GB of disk)
+	$(BIN)/python -m benchmarks.results $(ARGS)
+
 soak: .venv/.dev          ## an hour of virtual time with every kind of trouble: no execution lost or doubled (ARGS="seed minutes")
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 

@@ -80,7 +80,8 @@ def compact(here: Upkeep, *, rows_max: int = ROWS_MAX) -> Compacted:
     with _typed(here.folder), upkeep(here.home, here.wait_s, here.pause):
         tidy(here)
         files = here.reads.sealed().segments
-        merged = {_merge(here, group): group for group in groups(files, rows_max)}
+        with _workshop() as connection:
+            merged = {_merge(here, connection, group): group for group in groups(files, rows_max)}
         fsync_folder(here.folder)
         here.at("durable")
         with kept(here.home, here.wait_s, here.pause):
@@ -162,36 +163,48 @@ def _without(
     """Write merged files that hold rows of these sessions anew without them; those with nothing else are emptied."""
     merged: dict[Segment, tuple[Segment, ...]] = {}
     emptied: list[Segment] = []
-    for file in files:
-        path = checked(here.folder, file)
-        with connected(None) as connection:
+    with _workshop() as connection:
+        for file in files:
+            path = checked(here.folder, file)
             held = connection.execute("select distinct session_id from read_parquet(?)", [str(path)]).fetchall()
-        sessions = {session_id for (session_id,) in held}
-        if sessions <= going:
-            emptied.append(file)
-        elif sessions & going:
-            merged[_merge(here, (file,), going)] = (file,)
+            sessions = {session_id for (session_id,) in held}
+            if sessions <= going:
+                emptied.append(file)
+            elif sessions & going:
+                merged[_merge(here, connection, (file,), going)] = (file,)
     return merged, emptied
 
 
-def _merge(here: Upkeep, group: Sequence[Segment], without: frozenset[str] = frozenset()) -> Segment:
+@contextmanager
+def _workshop() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty results database in memory, to merge in."""
+    with connected(None) as connection:
+        created(connection)
+        yield connection
+
+
+def _merge(
+    here: Upkeep,
+    connection: duckdb.DuckDBPyConnection,
+    group: Sequence[Segment],
+    without: frozenset[str] = frozenset(),
+) -> Segment:
     """Write the rows of several files into one and prove that they are there; each row in its latest version."""
     source = _SOURCES[group[0].table]
     hidden = here.folder / f".{MERGED}{source.name}.{os.getpid()}.tmp"
     hidden.unlink(missing_ok=True)
-    with connected(None) as connection:
-        created(connection)
-        for segment in group:
-            bring_in(connection, checked(here.folder, segment), source.name)
-        sealed = f"sealed.{source.name}"
-        connection.execute(f"delete from {sealed} where session_id in (select unnest(?))", [sorted(without)])  # noqa: S608
-        wanted = table_content(connection, source, sealed)
-        columns = ", ".join(f'"{column.name}"' for column in source.table.c)
-        connection.execute(
-            f"copy (select {columns} from {sealed} order by session_id, {source.key}) to {_quoted(hidden)} "  # noqa: S608
-            "(format parquet, compression zstd)"
-        )
-        found = table_content(connection, source, f"read_parquet({_quoted(hidden)})")
+    sealed = f"sealed.{source.name}"
+    connection.execute(f"truncate {sealed}")
+    for segment in group:
+        bring_in(connection, checked(here.folder, segment), source.name)
+    connection.execute(f"delete from {sealed} where session_id in (select unnest(?))", [sorted(without)])  # noqa: S608
+    wanted = table_content(connection, source, sealed)
+    columns = ", ".join(f'"{column.name}"' for column in source.table.c)
+    connection.execute(
+        f"copy (select {columns} from {sealed} order by session_id, {source.key}) to {_quoted(hidden)} "  # noqa: S608
+        "(format parquet, compression zstd)"
+    )
+    found = table_content(connection, source, f"read_parquet({_quoted(hidden)})")
     here.at("written")
     return _named(here, source, group, hidden, (wanted, found))
 

@@ -91,9 +91,12 @@ from sealed.fill_sums
 group by all;
 
 create view slippage_quantiles as
-select buy_venue, sell_venue, count(*) as pairs, quantile_disc(slippage, 0.1) as p10,
-       quantile_disc(slippage, 0.5) as p50, quantile_disc(slippage, 0.9) as p90, quantile_disc(slippage, 0.99) as p99,
-       max(slippage) as worst
-from sealed.pairs
-where slippage is not null
-group by all;
+select buy_venue, sell_venue, pairs, quantiles[1] as p10, quantiles[2] as p50, quantiles[3] as p90, quantiles[4] as p99,
+       worst
+from (
+    select buy_venue, sell_venue, count(*) as pairs, quantile_disc(slippage, [0.1, 0.5, 0.9, 0.99]) as quantiles,
+           max(slippage) as worst
+    from sealed.pairs
+    where slippage is not null
+    group by all
+);

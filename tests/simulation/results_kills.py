@@ -201,12 +201,12 @@ def _die_and_do_again(work: Work, ready: Path, home: Path, number: int, states: 
         broken.append("what was left is neither the results from before nor those from after")
     with open_store(home) as store:
         work.do(store, lambda _: None)
-        broken += _differences(store, work)
+        broken += differences(store, work)
     shutil.rmtree(home)
     return broken
 
 
-def _differences(store: Store, work: Work) -> list[str]:
+def differences(store: Store, work: Work) -> list[str]:
     """Where results and disk are not what the operational store says, after everything was sealed and loaded."""
     gone = OLD if work.do is _retire else ()
     for session_id in (LIVE, *OLD):
