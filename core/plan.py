@@ -216,7 +216,8 @@ def _opening_choice(
     buyer, seller = legs
     had = " and ".join(f"{s.view.account.account_id} {s.view.volume:.2f}" for s in legs)
     measure = "traded least so far" if desk.strategy.distribution is Distribution.EQUAL else "least for their margin"
-    why = f"of {candidates} ways to pair the accounts across venues these two had {measure} ({had} in quote units)"
+    ways = f"of {candidates} ways to pair the accounts across venues " if candidates > 1 else ""
+    why = f"{ways}these two had {measure} ({had} in quote units)"
     if passed_over:
         why += f"; better ones had no size ({passed_over[0].text})"
     sizes = desk.sizes(max(buyer.mark, seller.mark))

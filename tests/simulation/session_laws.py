@@ -20,6 +20,7 @@ from core.order import Fill, FillCause
 from core.reduction import reduction_pair_id
 from store import SessionStatus
 from store.records import Pair
+from store.verification import verify
 from tasks.adoption import ADOPTED
 from tests.fakes.world import SESSION, World
 from tests.simulation.session_run import Endless, Lived
@@ -190,6 +191,15 @@ def the_ledger_balances(told: Lived) -> Iterator[str]:
             yield f"{name}: {result.residual} of the venue's equity is not explained"
 
 
+def every_pair_that_ended_is_certified_once(told: Lived) -> Iterator[str]:
+    """Whatever died when: the chain is whole, and every certificate says what the journal says."""
+    found = verify(told.world.store, SESSION)
+    yield from (finding.text for finding in found.findings)
+    ended = sum(pair.outcome.completed_at is not None for pair in told.world.pairs)
+    if found.certificates - found.corrections != ended:
+        yield f"{ended} pairs ended, {found.certificates - found.corrections} are certified"
+
+
 def _figures(fill: Fill) -> tuple[object, ...]:
     return fill.side, fill.quantity, fill.price, fill.cause
 
@@ -306,4 +316,5 @@ LAWS: dict[str, Law] = {
     "volume is what was hedged": volume_is_what_was_hedged,
     "a reduction only reduces": a_reduction_only_reduces,
     "the ledger balances": the_ledger_balances,
+    "every pair that ended is certified once": every_pair_that_ended_is_certified_once,
 }
