@@ -13,6 +13,7 @@ from connectors.venue import CancelOutcome, CancelTaken, FillUpdate, NotFound, P
 from core.account import Position
 from core.numbers import ZERO
 from core.order import Fill, OrderIntent, OrderReport, OrderStatus
+from core.reduction import reduction_pair_id
 from flows.steps import Steps
 from store.records import PairOutcome
 from store.rows import columns_of
@@ -60,6 +61,16 @@ class SendsAgain(Wrapped):
         """Retry blindly."""
         outcome = await self.fake.place(intent)
         return await self.fake.place(intent) if isinstance(outcome, Unknown) else outcome
+
+
+class ReducesTooMuch(Wrapped):
+    """Sends three times of what a reduction asks for, and no venue minds."""
+
+    async def place(self, intent: OrderIntent) -> PlaceOutcome:
+        """Take more away than there is."""
+        if intent.pair_id == reduction_pair_id(intent.session_id):
+            intent = replace(intent, quantity=intent.quantity * 3)
+        return await self.fake.place(intent)
 
 
 class Feed:
@@ -153,6 +164,7 @@ PLANTED: dict[str, Bug] = {
     "it ends flat or says what is left": Bug(client=ShowsNoPosition),
     "naked time is bounded": Bug(steps=forgets_naked_time),
     "volume is what was hedged": Bug(steps=counts_double),
+    "a reduction only reduces": Bug(client=ReducesTooMuch),
     "the ledger balances": Bug(client=ForgetsFees),
     "every pair that ended is certified once": Bug(journal=EndsPairsItself),
 }

@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import cast
 
-from core.errors import AccountNotActive, ReconciliationFailed, SessionHalted
+from core.errors import AccountNotActive, ReconciliationFailed, SessionHalted, VenueError
 from core.ledger import Reading, book_fills, funding_entry, statement
 from core.limits import RiskLimits
 from core.numbers import ZERO, canonical
@@ -62,6 +62,8 @@ def no_order_is_sent_twice(told: Lived) -> Iterator[str]:
 def the_journal_is_the_venues_truth(told: Lived) -> Iterator[str]:
     """Every execution is in the journal once with its figures, and none besides, unless an order's end is open."""
     world = told.world
+    if _never_traded(world):
+        return  # what others traded there meanwhile is nothing of its own
     reads = world.store.reads
     kept = reads.fills_of_session(SESSION)
     others = [f for name in world.venues for f in reads.unexplained_fills(name, _EVER)]
@@ -110,6 +112,9 @@ def it_ends_flat_or_says_what_is_left(told: Lived) -> Iterator[str]:
                 yield f"nobody else traded, and yet: {last}"
         case Endless():
             yield str(last)
+        case VenueError():
+            if not _never_traded(world):
+                yield f"ended with {type(last).__name__}: {last}"
         case _:
             yield f"ended with {type(last).__name__}: {last}"
 
@@ -166,8 +171,8 @@ def a_reduction_only_reduces(told: Lived) -> Iterator[str]:
 def the_ledger_balances(told: Lived) -> Iterator[str]:
     """Double entry over the journal's executions and payments explains each venue's own equity to the last cent."""
     world, reads = told.world, told.world.store.reads
-    if reads.open_orders_of(SESSION):
-        return  # what filled is not known yet, and that is stated
+    if reads.open_orders_of(SESSION) or _never_traded(world):
+        return  # what filled is not known yet, and that is stated; or nothing did
     mids = {p.plan.pair_id: p for p in world.pairs}
     pair_of = {o.intent.client_order_id: o.intent.pair_id for o in reads.orders_of_session(SESSION)}
 
@@ -247,6 +252,11 @@ def _traded_before(world: World) -> list[Fill]:
     started = world.session.started_at
     told = [f for venue in world.venues.values() for f, _ in venue.executions if f not in own]
     return [f for f in told if started is None or f.venue_time < started]
+
+
+def _never_traded(world: World) -> bool:
+    """It failed before it sent an order."""
+    return world.session.status is SessionStatus.FAILED and not world.placed
 
 
 def _is_meddled(world: World) -> bool:

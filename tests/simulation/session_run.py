@@ -98,7 +98,8 @@ async def live(told: Lived, lives: Iterator[Life], *, again: Callable[[Lived], b
         life = next(lives)
         told.lives.append(life)
         told.ends.append(await _one_run(told, life, bug))
-        passing = isinstance(told.last, (Crash, LeaseLost, *TRANSIENT))
+        over = world.session.status.is_final and not isinstance(told.last, Crash)
+        passing = isinstance(told.last, (Crash, LeaseLost, *TRANSIENT)) and not over
         if len(told.ends) >= RUNS_MAX or isinstance(told.last, Endless) or not (passing or again(told)):
             return told
         world.die()

@@ -1,4 +1,4 @@
-"""Whole sessions on a virtual clock, one a seed: everything venues, operators and crashes may do, against seven laws.
+"""Whole sessions on a virtual clock, one a seed: everything venues, operators and crashes may do, against every law.
 
 `python -m tests.simulation.whole_sessions 1000` runs the seeds 0 to 999, prints what was seen as a table, and every
 violation with its seed as soon as it is found; `python -m tests.simulation.whole_sessions 1 417` runs seed 417 again,
