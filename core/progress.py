@@ -96,9 +96,11 @@ def _ask_due(state: PairState, order: Order, policy: PairPolicy) -> datetime:
         return intent.created_at
     if order.status is not OrderStatus.ACCEPTED and ABSENT + intent.client_order_id in state.last_asked:
         # Asking again before a "no" can prove anything only spends the venue's request budget, which the proof needs;
-        # that it arrived after all is what the stream says, and a lost stream asks by itself.
-        proof = intent.valid_until + timedelta(seconds=policy.proof_after_s)
-        return max(proof, state.last_asked[intent.client_order_id] + timedelta(seconds=policy.ask_after_s))
+        # that it arrived after all is what the stream says, and a lost stream asks by itself. Two questions after its
+        # time is over, not one: a venue's list that is behind must be behind twice to be believed.
+        last, ended = state.last_asked[intent.client_order_id], intent.valid_until
+        due = ended if last < ended else ended + timedelta(seconds=policy.proof_after_s)
+        return max(due, last + timedelta(seconds=policy.ask_after_s))
     cancelled = state.last_asked.get("cancel/" + intent.client_order_id)
     if cancelled is not None:
         return max(cancelled, asked or cancelled) + timedelta(seconds=policy.ask_after_s / 2)

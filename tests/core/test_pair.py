@@ -191,7 +191,7 @@ def test_unknown_order_is_asked_about_and_never_sent_again() -> None:
     assert halted.net == Decimal("-0.1")
 
 
-def test_venue_that_knows_no_such_order_is_asked_again_only_when_that_would_be_proof() -> None:
+def test_venue_that_knows_no_such_order_is_asked_again_only_when_its_time_is_over() -> None:
     """Each question costs of the venue's request budget, and the one that proves it must not wait for that."""
     state = placed(new_pair())
     lost = apply(state.orders[0], OutcomeLost(START, "timeout"))
@@ -201,7 +201,11 @@ def test_venue_that_knows_no_such_order_is_asked_again_only_when_that_would_be_p
     unanswered = decide(state, facts(START), TAKE)
     assert unanswered == Wait(START + timedelta(seconds=TAKE.ask_after_s)), "no answer proves nothing: ask soon"
     state = state.asked(ABSENT + key, START)
-    assert decide(state, facts(START), TAKE) == Wait(proof)
+    ended = lost.intent.valid_until
+    assert decide(state, facts(START), TAKE) == Wait(ended)
+    assert decide(state, facts(ended), TAKE) == Ask((lost,))
+    state = state.asked(key, ended)
+    assert decide(state, facts(ended), TAKE) == Wait(proof)
     assert decide(state, facts(proof), TAKE) == Ask((lost,))
 
 

@@ -53,7 +53,7 @@ async def test_request_that_was_lost_is_asked_about_at_once_and_when_its_time_is
     assert isinstance(end.action, Done)
     assert end.action.status is PairStatus.FILLED
     lost = end.state.of(end.state.plan.buy)[0].intent
-    assert world.venues["a"].asked.count(lost.client_order_id) == 2
+    assert world.venues["a"].asked.count(lost.client_order_id) == 3
     assert world.positions == {"a": D("0.1"), "b": D("-0.1")}
 
 
