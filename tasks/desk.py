@@ -38,6 +38,7 @@ from core.market import Book, FundingPayment, FundingRate, Mark
 from core.market_data import SystemStatus
 from core.numbers import ZERO, common_step
 from core.order import Fill, FillCause, Order, OrderReport, OrderStatus, Reported, apply
+from core.reduction import reduction_pair_id
 from core.risk import RiskLimits
 from core.strategy import SessionGoal, Strategy
 from store import Store, StoreError
@@ -74,7 +75,8 @@ class Desk:
     """Everything a session's tasks share.
 
     settled: signed base units of all ended pairs by account. working: the orders of the pair in progress, by client
-    order id. foreign: executions on these accounts that no order of the session explains (yet); foreign_held: signed
+    order id. absent_since: when a venue first said, after an order's time, that it knows none of this client order id.
+    foreign: executions on these accounts that no order of the session explains (yet); foreign_held: signed
     base units there that are known to be somebody else's, judged: the executions that made them. recheck: something was
     told that the venues' positions must be compared for.
     """
@@ -96,6 +98,7 @@ class Desk:
     margins: dict[str, Margin] = field(default_factory=dict)
     funding: dict[str, FundingRate] = field(default_factory=dict)
     working: dict[str, Order] = field(default_factory=dict)
+    absent_since: dict[str, datetime] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     foreign: list[Fill] = field(default_factory=list)
     foreign_held: dict[str, Decimal] = field(default_factory=dict)
@@ -312,8 +315,16 @@ class Desk:
             self._apply_fills(key)
 
     def take_up(self, orders: Iterable[Order]) -> None:
-        """Make these the working orders, with everything the known executions say about them."""
-        self.working = {o.intent.client_order_id: o for o in orders}
+        """Make these the working orders, with everything the known executions say about them.
+
+        A reduction among the last ones that has ended stays the session's: no pair will ever take it up again.
+        """
+        taken = {o.intent.client_order_id: o for o in orders}
+        alone = reduction_pair_id(self.session_id)
+        for key, order in self.working.items():
+            if key not in taken and order.intent.pair_id == alone and order.status.is_final:
+                self.settled[order.intent.account_id] += order.signed_filled
+        self.working = taken
         for key in self.working.keys() & {f.client_order_id for f in self.fills}:
             self._apply_fills(key)
 

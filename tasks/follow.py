@@ -24,7 +24,7 @@ from tasks.beat import Heart
 from tasks.course import Course
 from tasks.desk import Desk
 from tasks.publish import publish, say
-from tasks.reduce import Reduced, finish_reductions, reduce_once
+from tasks.reduce import Reduced, finish_reductions, reduce_once, unfinished
 
 _log = logging.getLogger("hedging.follow")
 
@@ -48,6 +48,7 @@ class Follower:
     def __init__(self, desk: Desk, course: Course, heart: Heart) -> None:
         self._desk, self._course, self._heart = desk, course, heart
         self._chase: Chase | None = None
+        self._unfinished_since: datetime | None = None
 
     async def keep_even(self) -> bool:
         """Close a gap that no pair in progress has: True while the bound lasts, to be called again after a beat.
@@ -57,7 +58,10 @@ class Follower:
         """
         desk, course = self._desk, self._course
         if desk.net == 0:
-            await self._even_again()
+            if await self._finish():
+                return True
+            if course.halted is None or not unfinished(desk):
+                await self._even_again()
             return False
         if any(desk.store.reads.open_pairs(desk.session_id)):
             return False
@@ -68,7 +72,7 @@ class Follower:
             await self._say_it_begins()
         trouble = await self._round(chase)
         self.count()
-        if desk.net == 0:
+        if desk.net == 0 and not unfinished(desk):
             await self._even_again()
             return False
         await publish(desk, course)
@@ -101,6 +105,23 @@ class Follower:
             return str(error)
         return await self._learn(chase, done)
 
+    async def _finish(self) -> bool:
+        """Put down orders that evened everything out before another pair begins; True while that has to wait."""
+        desk = self._desk
+        if not unfinished(desk):
+            return False
+        self._unfinished_since = since = self._unfinished_since or desk.now()
+        try:
+            await finish_reductions(desk)
+        except VenueError as error:
+            desk.notices.append(f"what a reduction did cannot be read now ({error})")
+            return desk.now() - since <= timedelta(seconds=FOLLOW_S)
+        except (SessionHalted, ReconciliationFailed) as error:
+            await self._overdue(str(error))
+            return False
+        self._unfinished_since = None
+        return desk.net != 0
+
     async def _learn(self, chase: Chase, done: Reduced) -> str | None:
         desk, course = self._desk, self._course
         desk.notices.extend(done.obstacles)
@@ -124,7 +145,7 @@ class Follower:
     async def _overdue(self, why: str) -> None:
         desk, course = self._desk, self._course
         if course.halted is None:
-            course.halted = f"{why}; net {canonical(desk.net)} {desk.symbol} is not hedged"
+            course.halted = why if desk.net == 0 else f"{why}; net {canonical(desk.net)} {desk.symbol} is not hedged"
             held = {name: canonical(q) for name, q in desk.positions.items()}
             details = {"reason": why, "netDelta": canonical(desk.net), "positions": held}
             await self._heart.breach("naked_leg", Severity.CRITICAL, details)

@@ -76,17 +76,28 @@ async def reduce_once(desk: Desk, slippage: Decimal, choose: Choose = reductions
 
 
 async def finish_reductions(desk: Desk) -> None:
-    """Learn what became of reductions that an earlier run journalled and did not see end. Raises as `reduce_once`."""
+    """Learn what became of reductions that an earlier run, or a round that failed, did not see to their end.
+
+    An order of such a round that did end stays with the others until all are put down. Raises as `reduce_once`.
+    """
     mine = reduction_pair_id(desk.session_id)
-    left = [o for o in desk.store.reads.open_orders_of(desk.session_id) if o.intent.pair_id == mine]
+    left = [unsure(desk, o) for o in desk.store.reads.open_orders_of(desk.session_id) if o.intent.pair_id == mine]
+    known = {o.intent.client_order_id for o in left}
+    left += [o for o in unfinished(desk) if o.intent.client_order_id not in known]
     if not left:
         return
-    desk.take_up(unsure(desk, order) for order in left)
+    desk.take_up(left)
     age = max((desk.now() - o.intent.created_at).total_seconds() for o in left) + 5
     await read_fills(desk, sorted({o.intent.account_id for o in left}), age)
     orders = await _learn(desk, [o.intent.client_order_id for o in left])
     await complete_fills(desk, orders)
     desk.put_down()
+
+
+def unfinished(desk: Desk) -> list[Order]:
+    """Return the reductions of this run that were sent and not put down: their round failed before its end."""
+    mine = reduction_pair_id(desk.session_id)
+    return [o for o in desk.working.values() if o.intent.pair_id == mine]
 
 
 async def _holding(desk: Desk, name: str, obstacles: list[str]) -> Holding:
@@ -152,8 +163,12 @@ async def _send(desk: Desk, intents: Sequence[OrderIntent]) -> None:
 
 
 async def _learn(desk: Desk, keys: Sequence[str]) -> list[Order]:
-    """Listen and ask until every order has an end, journalling each change; SessionHalted when one stays unknown."""
+    """Listen and ask until every order has an end, journalling each change; SessionHalted when one stays unknown.
+
+    Each is asked about before it is given up, however old: an earlier run, or a venue that was away, left it so.
+    """
     policy = policy_of(desk.strategy)
+    asked = False
     while True:
         await desk.keep_lease()
         await desk.absorb()
@@ -162,7 +177,8 @@ async def _learn(desk: Desk, keys: Sequence[str]) -> list[Order]:
         unsettled = [o for o in orders if not o.status.is_final]
         if not unsettled:
             return orders
-        _require_patience(desk, unsettled, policy)
+        if asked:
+            _require_patience(desk, unsettled, policy)
         await desk.wait(desk.now() + timedelta(seconds=policy.ask_after_s / 2))
         await desk.absorb()
         for order in unsettled:
@@ -170,6 +186,7 @@ async def _learn(desk: Desk, keys: Sequence[str]) -> list[Order]:
             if not desk.working[key].status.is_final:
                 event = await enquire(desk, desk.working[key], policy)
                 desk.working[key] = desk.working[key] if event is None else apply(desk.working[key], event)
+        asked = True
 
 
 def _require_patience(desk: Desk, unsettled: Sequence[Order], policy: PairPolicy) -> None:
