@@ -268,12 +268,23 @@ async def _learn(desk: Desk, order: Order, policy: PairPolicy) -> tuple[OrderEve
         desk.notices.append(f"{intent.venue}: could not ask about {intent.client_order_id} ({error})")
         return None, False
     if isinstance(answer, NotFound):
-        if order.status is OrderStatus.ACCEPTED or not is_absent(order, answer.asked_at, policy):
+        if order.status is OrderStatus.ACCEPTED or not _is_absent_again(desk, order, answer.asked_at, policy):
             return None, True
         if not await _has_no_executions(desk, intent):
             return None, True
         return NeverSent(desk.now(), "the venue knows no such order, and it can no longer arrive"), True
     return Reported(answer), False
+
+
+def _is_absent_again(desk: Desk, order: Order, asked_at: datetime, policy: PairPolicy) -> bool:
+    """Tell whether this "no such order" and an earlier one, both given after the order's time, prove it together.
+
+    One alone may come from a list that is behind just then.
+    """
+    if asked_at < order.intent.valid_until:
+        return False
+    first = desk.absent_since.setdefault(order.intent.client_order_id, asked_at)
+    return first < asked_at and is_absent(order, asked_at, policy)
 
 
 async def _has_no_executions(desk: Desk, intent: OrderIntent) -> bool:
