@@ -165,10 +165,11 @@ async def _send(desk: Desk, intents: Sequence[OrderIntent]) -> None:
 async def _learn(desk: Desk, keys: Sequence[str]) -> list[Order]:
     """Listen and ask until every order has an end, journalling each change; SessionHalted when one stays unknown.
 
-    Each is asked about before it is given up, however old: an earlier run, or a venue that was away, left it so.
+    Each is asked about before it is given up, however old: an earlier run, or a venue that was away, left it so; twice,
+    because two answers that it is unknown prove what one does not.
     """
     policy = policy_of(desk.strategy)
-    asked = False
+    asked = 0
     while True:
         await desk.keep_lease()
         await desk.absorb()
@@ -177,7 +178,7 @@ async def _learn(desk: Desk, keys: Sequence[str]) -> list[Order]:
         unsettled = [o for o in orders if not o.status.is_final]
         if not unsettled:
             return orders
-        if asked:
+        if asked > 1:
             _require_patience(desk, unsettled, policy)
         await desk.wait(desk.now() + timedelta(seconds=policy.ask_after_s / 2))
         await desk.absorb()
@@ -186,7 +187,7 @@ async def _learn(desk: Desk, keys: Sequence[str]) -> list[Order]:
             if not desk.working[key].status.is_final:
                 event = await enquire(desk, desk.working[key], policy)
                 desk.working[key] = desk.working[key] if event is None else apply(desk.working[key], event)
-        asked = True
+        asked += 1
 
 
 def _require_patience(desk: Desk, unsettled: Sequence[Order], policy: PairPolicy) -> None:
