@@ -107,7 +107,7 @@ def check_accounts(accounts: Sequence[AccountRef]) -> None:
     distinct = {account.account_id for account in accounts}
     if len(distinct) < 2:
         raise InsufficientAccounts(
-            f"{len(distinct)} usable account(s) given; a hedge needs two different accounts on two venues",
+            f"accountIds: {len(distinct)} usable account(s) given; a hedge needs two different accounts on two venues",
             field="accountIds",
             given=len(distinct),
             required=2,
@@ -115,7 +115,7 @@ def check_accounts(accounts: Sequence[AccountRef]) -> None:
     venues = {account.venue for account in accounts}
     if len(venues) < 2:
         raise SelfTradeRisk(
-            f"all {len(distinct)} accounts are on {next(iter(venues))}; the two legs of a pair must be on different "
+            f"accountIds: all {len(distinct)} accounts are on {next(iter(venues))}; the two legs of a pair must be on different "
             "venues, add an account on another venue",
             field="accountIds",
             venue=str(next(iter(venues))),
