@@ -148,6 +148,14 @@ def by_hand(own: Decimal, foreign: Decimal, trades: Sequence[Fill]) -> ByHand:
     return ByHand(tuple(taken), written_off, foreign)
 
 
+def beyond_own(own: Decimal, foreign: Decimal, change: Decimal) -> Decimal:
+    """Return the part of a forced change that cannot have been the session's, signed base units.
+
+    What reduces the session's position is its own first; of the rest, what reduces somebody else's holding is theirs.
+    """
+    return _opposing(change - _opposing(change, own), foreign)
+
+
 def _opposing(change: Decimal, held: Decimal) -> Decimal:
     """The part of a signed change that only reduces what is held."""
     if change * held >= 0:

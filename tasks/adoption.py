@@ -28,8 +28,29 @@ async def adopt(
     trades: the executions by hand that this settles. What the session gives up is valued at the last of them, else at
     the mark, for its own result.
     """
-    name, at = position.account_id, desk.now()
-    written_off, price = own - desk.positions[name], _price(desk, position, trades)
+    written_off = own - desk.positions[position.account_id]
+    await _agree(
+        desk, position.account_id, written_off=written_off, foreign=foreign, price=_price(desk, position, trades),
+        trades=trades, text=text,
+    )  # fmt: skip
+
+
+async def give_up_foreign(desk: Desk, name: str, change: Decimal, trades: Sequence[Fill]) -> None:
+    """Write that of executions about to be claimed as the session's `change` hits what somebody else holds there.
+
+    It leaves the foreign holding, and what is claimed too much is given back at the price of the last of them.
+    """
+    foreign = desk.foreign_held.get(name, ZERO) + change
+    text = f"{name}: {canonical(abs(change))} of what was executed there was somebody else's"
+    await _agree(
+        desk, name, written_off=-change, foreign=foreign, price=trades[-1].price, trades=trades, text=text
+    )  # fmt: skip
+
+
+async def _agree(
+    desk: Desk, name: str, *, written_off: Decimal, foreign: Decimal, price: Decimal, trades: Sequence[Fill], text: str
+) -> None:  # fmt: skip
+    at = desk.now()
     await say(desk, "risk", ADOPTED, {
         "accountId": name, "writtenOff": canonical(written_off), "foreign": canonical(foreign),
         "price": canonical(price), "trades": [f.trade_id for f in trades], "text": text,

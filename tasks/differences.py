@@ -24,6 +24,8 @@ from tasks.upsets import Tell, Upset, take_executions, take_in
 
 MISMATCH = "position_mismatch"
 _CLOCKS_DIFFER_S = 5.0
+# A venue's list and its positions may be late together with an execution that its stream told; by then they are not.
+_LISTED_S = 10.0
 
 Wrong = dict[str, Position]
 
@@ -41,9 +43,12 @@ async def differences(desk: Desk) -> Wrong:
 async def explain(desk: Desk, course: Course, wrong: Wrong, tell: Tell) -> Wrong:
     """Look differences up in the venues' executions and in what people acknowledged; return what nobody explains.
 
-    Raises VenueError when executions cannot be read.
+    What may only be late is left out, and looked at again at the next beat. Raises VenueError when executions cannot be
+    read.
     """
-    await _look_up(desk, course, wrong)
+    late = await _look_up(desk, course, wrong)
+    desk.recheck |= bool(late)
+    wrong = {name: position for name, position in wrong.items() if name not in late}
     desk.rematch()
     await take_in(desk, course, tell)
     wrong = _still_wrong(desk, wrong)
@@ -68,13 +73,17 @@ def _still_wrong(desk: Desk, found: Mapping[str, Position]) -> Wrong:
     return {name: p for name, p in found.items() if p.quantity != desk.expected[name]}
 
 
-async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> None:
+async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> set[str]:
     """Read the executions of these accounts; an undone one is one of ours that is listed no more, and accounts for it.
 
-    The whole of what is left must be explained by what is missing, so that a list that is late proves nothing.
+    Returns the accounts whose venue may only be late.
+
+    The whole of what is left must be explained by what is missing, and that must be old enough to be listed, so that a
+    list that is late proves nothing.
     """
     since = course.started_at - timedelta(seconds=_CLOCKS_DIFFER_S)
-    names = list(wrong)
+    names, late = list(wrong), set[str]()
+    old_enough = desk.now() - timedelta(seconds=_LISTED_S)
     answers = await asyncio.gather(*(desk.clients[name].fills(desk.symbol, since) for name in names))
     for name, listed in zip(names, answers, strict=True):
         await desk.note_fills(listed)
@@ -85,8 +94,13 @@ async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> None:
         told = [f for f in desk.forced if f.account_id == name and f.symbol == desk.symbol]
         told += _unjudged(desk, name, course.started_at)
         left = wrong[name].quantity - desk.expected[name] - _signed(told)
-        if gone and left == -_signed(gone):
-            desk.busts += [TradeBusted(f.venue, name, f.symbol, f.trade_id, desk.now()) for f in gone]
+        if not gone or left != -_signed(gone):
+            continue
+        if any(f.received_time > old_enough for f in gone):
+            late.add(name)
+            continue
+        desk.busts += [TradeBusted(f.venue, name, f.symbol, f.trade_id, desk.now()) for f in gone]
+    return late
 
 
 async def _take_by_hand(desk: Desk, course: Course, position: Position, tell: Tell) -> None:

@@ -6,6 +6,7 @@ The same path for a first start (nothing to rebuild), a restart after a crash, a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import cast
@@ -40,17 +41,23 @@ async def load_course(desk: Desk, session: Session) -> Course:
         _count(course, pair)
         course.unwinding = _purpose(pair) is Purpose.CLOSE
     reduced = reduction_pair_id(desk.session_id)
-    for order in reads.orders_of_session(desk.session_id):
+    orders = reads.orders_of_session(desk.session_id)
+    for order in orders:
         if order.intent.pair_id in ended or (order.intent.pair_id == reduced and order.status.is_final):
             desk.settled[order.intent.account_id] += order.signed_filled
-    desk.fills = reads.fills_of_session(desk.session_id)
+    own = {order.intent.client_order_id for order in orders}
+    # One that a hand or the venue made may carry a name of its own, which is none of our orders'.
+    desk.fills = [
+        f if f.client_order_id in own else replace(f, client_order_id=None)
+        for f in reads.fills_of_session(desk.session_id)
+    ]
     unexplained = [f for name in desk.accounts for f in reads.unexplained_fills(name, course.started_at)]
     desk.foreign = [f for f in unexplained if f.cause is FillCause.TRADE]
     desk.forced = [f for f in unexplained if f.cause is not FillCause.TRADE]
     desk.seen = {(f.account_id, f.trade_id) for f in (*desk.fills, *unexplained)}
     for fill in desk.fills:
         if fill.client_order_id is None:
-            # Forced by the venue and taken in by an earlier run: a change of position that is no volume of ours.
+            # Forced by the venue, or by hand, and taken in by an earlier run: a change of position, no volume of ours.
             desk.settled[fill.account_id] += fill.quantity * fill.side.sign
         else:
             desk.volumes[fill.account_id] += fill.quantity * fill.price

@@ -15,9 +15,10 @@ from decimal import Decimal
 from connectors.venue import TradeBusted
 from core.numbers import ZERO, canonical
 from core.order import Fill, FillCause
-from core.paired_reduction import Cause
+from core.paired_reduction import Cause, beyond_own
 from core.pnl import pair_result
 from store.records import BustedFill
+from tasks.adoption import give_up_foreign
 from tasks.course import Course
 from tasks.desk import Desk
 from tasks.recover import rebuild
@@ -68,13 +69,17 @@ async def take_executions(desk: Desk, fills: Sequence[Fill], tell: Tell) -> None
     first, cause = fills[0], Cause.of(fills[0].cause)
     by = "by hand" if cause is Cause.MANUAL_TRADE else f"by {first.venue} as {first.cause}"
     text = f"{_named(fills)} was executed {by}, not by an order of ours"
-    change = sum((f.quantity * f.side.sign for f in ours), ZERO)
+    name, change = first.account_id, sum((f.quantity * f.side.sign for f in ours), ZERO)
+    theirs = beyond_own(desk.positions[name], desk.foreign_held.get(name, ZERO), change)
     at = min(f.venue_time for f in fills)
-    await tell(Upset(cause, _details(fills) | {"cause": first.cause.value}, text, first.account_id, change, at))
+    await tell(Upset(cause, _details(fills) | {"cause": first.cause.value}, text, name, change - theirs, at))
+    if theirs != 0:
+        # Written before the executions are claimed: a run that dies in between finds both again.
+        await give_up_foreign(desk, name, theirs, ours)
     if ours:
         await desk.store.journal.claim_fills(desk.session_id, ours)
         desk.fills.extend(replace(fill, client_order_id=None) for fill in ours)
-        desk.settled[first.account_id] += change
+        desk.settled[name] += change
 
 
 async def _bust(desk: Desk, course: Course, bust: TradeBusted, tell: Tell) -> None:

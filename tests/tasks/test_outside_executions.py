@@ -1,0 +1,111 @@
+"""Executions from outside that carry a name, hit what is foreign, or are listed late."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from connectors.venue import FillUpdate
+from core.account import Position
+from core.numbers import ZERO
+from core.order import FillCause
+from core.pair import Done
+from tasks.adoption import adopt
+from tasks.beat import Heart
+from tasks.course import Course
+from tasks.desk import Desk
+from tasks.fund_check import check_funds
+from tasks.place_pair import open_pair
+from tasks.reconcile_fills import reconcile
+from tasks.recover import load_course
+from tests.fakes.venue import FakeVenue
+from tests.fakes.world import SESSION, QuietBoard, World
+
+D = Decimal
+
+
+async def holding(world: World) -> tuple[Desk, Heart]:
+    """A session that holds one pair: long 0.1 on a, short 0.1 on b."""
+    desk = world.desk()
+    await check_funds.fn()
+    world.activate()
+    end = await open_pair(desk, world.plan(), {})
+    assert isinstance(end.action, Done)
+    await reconcile(desk, end)
+    desk.put_down()
+    course = Course(started_at=desk.now(), last_progress_at=desk.now())
+    return desk, Heart(desk, course, QuietBoard())  # type: ignore[arg-type]
+
+
+def meddle_by_name(venue: FakeVenue, quantity: Decimal, cause: FillCause) -> None:
+    """Somebody else's order has a client order id of its own."""
+    is_up, venue.feed.is_up = venue.feed.is_up, False
+    venue.meddle(quantity, cause=cause)
+    venue.feed.is_up = is_up
+    fill, at = venue.executions[-1]
+    venue.executions[-1] = (replace(fill, client_order_id="web-4711"), at)
+    venue.feed.tell(FillUpdate(venue.executions[-1][0]))
+
+
+async def test_a_trade_by_hand_with_a_name_of_its_own_survives_a_restart(world: World) -> None:
+    desk, heart = await holding(world)
+    volumes = dict(desk.volumes)
+    meddle_by_name(world.venues["a"], D("-0.04"), FillCause.TRADE)
+    world.clock.advance(1)
+    await heart.beat()
+    assert desk.positions == world.positions == {"a": D("0.06"), "b": D("-0.1")}
+    world.die()
+    desk = world.desk()
+    await load_course(desk, world.session)
+    assert desk.positions == world.positions
+    assert desk.volumes == volumes
+
+
+async def test_a_liquidation_of_more_than_the_sessions_own_leaves_the_session_flat_there(world: World) -> None:
+    """What is beyond the session's position was somebody else's, also for the next run."""
+    desk, heart = await holding(world)
+    a = world.venues["a"]
+    a.feed.is_up = False
+    a.meddle(D("0.03"))
+    a.feed.is_up = True
+    shown = Position(a.venue, "a", "ETH/USD", a.position, a.mid, None, None, world.clock())
+    await adopt(desk, shown, own=D("0.1"), foreign=D("0.03"), trades=(), text="somebody else's")
+    a.meddle(-a.position, cause=FillCause.LIQUIDATION)
+    world.clock.advance(1)
+    await heart.beat()
+    assert desk.positions == {"a": ZERO, "b": D("-0.1")}
+    assert desk.foreign_held == {"a": ZERO}
+    world.die()
+    desk = world.desk()
+    await load_course(desk, world.session)
+    assert desk.positions == {"a": ZERO, "b": D("-0.1")}
+    assert desk.foreign_held == {"a": ZERO}
+    assert world.store.reads.breaches(SESSION, open_only=True)[0].category == "liquidation"
+
+
+async def test_an_execution_that_positions_and_lists_are_late_with_is_not_taken_for_undone(world: World) -> None:
+    desk, heart = await holding(world)
+    a = world.venues["a"]
+    late = a.executions.pop()
+    desk.recheck = True
+    world.clock.advance(1)
+    await heart.beat()
+    assert "trade_bust" not in {b.category for b in world.store.reads.breaches(SESSION)}
+    assert desk.positions == {"a": D("0.1"), "b": D("-0.1")}
+    a.executions.append(late)
+    desk.recheck = True
+    world.clock.advance(1)
+    await heart.beat()
+    assert desk.positions == world.positions
+    assert len(world.store.reads.fills_of_session(SESSION)) == 2
+
+
+async def test_an_execution_that_stays_off_positions_and_lists_was_undone(world: World) -> None:
+    desk, heart = await holding(world)
+    world.venues["a"].executions.pop()
+    for _ in range(15):
+        world.clock.advance(1)
+        desk.recheck = True
+        await heart.beat()
+    assert "trade_bust" in {b.category for b in world.store.reads.breaches(SESSION)}
+    assert desk.positions == world.positions == {"a": ZERO, "b": D("-0.1")}
