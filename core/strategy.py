@@ -115,8 +115,8 @@ def check_accounts(accounts: Sequence[AccountRef]) -> None:
     venues = {account.venue for account in accounts}
     if len(venues) < 2:
         raise SelfTradeRisk(
-            f"accountIds: all {len(distinct)} accounts are on {next(iter(venues))}; the two legs of a pair must be on different "
-            "venues, add an account on another venue",
+            f"accountIds: all {len(distinct)} accounts are on {next(iter(venues))}; the two legs of a pair must be on "
+            "different venues, add an account on another venue",
             field="accountIds",
             venue=str(next(iter(venues))),
         )
