@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+
+import pytest
 
 from connectors.venue import FillUpdate
 from core.account import Position
 from core.numbers import ZERO
 from core.order import FillCause
 from core.pair import Done
+from store.records import BreachAction
 from tasks.adoption import adopt
 from tasks.beat import Heart
 from tasks.course import Course
@@ -24,7 +28,7 @@ from tests.fakes.world import SESSION, QuietBoard, World
 D = Decimal
 
 
-async def holding(world: World) -> tuple[Desk, Heart]:
+async def holding(world: World) -> tuple[Desk, Course, Heart]:
     """A session that holds one pair: long 0.1 on a, short 0.1 on b."""
     desk = world.desk()
     await check_funds.fn()
@@ -34,7 +38,7 @@ async def holding(world: World) -> tuple[Desk, Heart]:
     await reconcile(desk, end)
     desk.put_down()
     course = Course(started_at=desk.now(), last_progress_at=desk.now())
-    return desk, Heart(desk, course, QuietBoard())  # type: ignore[arg-type]
+    return desk, course, Heart(desk, course, QuietBoard())  # type: ignore[arg-type]
 
 
 def meddle_by_name(venue: FakeVenue, quantity: Decimal, cause: FillCause) -> None:
@@ -48,7 +52,7 @@ def meddle_by_name(venue: FakeVenue, quantity: Decimal, cause: FillCause) -> Non
 
 
 async def test_a_trade_by_hand_with_a_name_of_its_own_survives_a_restart(world: World) -> None:
-    desk, heart = await holding(world)
+    desk, _, heart = await holding(world)
     volumes = dict(desk.volumes)
     meddle_by_name(world.venues["a"], D("-0.04"), FillCause.TRADE)
     world.clock.advance(1)
@@ -63,7 +67,7 @@ async def test_a_trade_by_hand_with_a_name_of_its_own_survives_a_restart(world: 
 
 async def test_a_liquidation_of_more_than_the_sessions_own_leaves_the_session_flat_there(world: World) -> None:
     """What is beyond the session's position was somebody else's, also for the next run."""
-    desk, heart = await holding(world)
+    desk, _, heart = await holding(world)
     a = world.venues["a"]
     a.feed.is_up = False
     a.meddle(D("0.03"))
@@ -84,7 +88,7 @@ async def test_a_liquidation_of_more_than_the_sessions_own_leaves_the_session_fl
 
 
 async def test_an_execution_that_positions_and_lists_are_late_with_is_not_taken_for_undone(world: World) -> None:
-    desk, heart = await holding(world)
+    desk, _, heart = await holding(world)
     a = world.venues["a"]
     late = a.executions.pop()
     desk.recheck = True
@@ -101,7 +105,7 @@ async def test_an_execution_that_positions_and_lists_are_late_with_is_not_taken_
 
 
 async def test_an_execution_that_stays_off_positions_and_lists_was_undone(world: World) -> None:
-    desk, heart = await holding(world)
+    desk, _, heart = await holding(world)
     world.venues["a"].executions.pop()
     for _ in range(15):
         world.clock.advance(1)
@@ -109,3 +113,28 @@ async def test_an_execution_that_stays_off_positions_and_lists_was_undone(world:
         await heart.beat()
     assert "trade_bust" in {b.category for b in world.store.reads.breaches(SESSION)}
     assert desk.positions == world.positions == {"a": ZERO, "b": D("-0.1")}
+
+
+async def test_what_a_person_acknowledged_opens_a_gap_to_be_followed_and_ends_no_session(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The venue shows less than the journal explains, and lists nothing that did it."""
+    desk, course, heart = await holding(world)
+    a = world.venues["a"]
+
+    async def shown() -> Sequence[Position]:
+        return [Position(a.venue, "a", "ETH/USD", D("0.06"), a.mid, None, None, world.clock())]
+
+    monkeypatch.setattr(a, "positions", shown)
+    desk.recheck = True
+    await heart.beat()
+    (breach,) = world.store.reads.breaches(SESSION, open_only=True)
+    assert breach.category == "position_mismatch"
+    world.store.journal.acknowledge_breach.now(SESSION, breach.breach_id, BreachAction.RESOLVE, at=world.clock())
+    desk.recheck = True
+    await heart.beat()
+    assert desk.positions == {"a": D("0.06"), "b": D("-0.1")}
+    assert world.store.reads.breaches(SESSION, open_only=True) == []
+    assert course.closing is None
+    assert course.gap.since is not None
+    assert course.gap.usd == D("0.04") * a.mid
