@@ -245,7 +245,8 @@ class Heart:
             await read_statuses(self._desk)
         if self._due("volume", VOLUME_EVERY_S):
             await read_volumes(self._desk)
-        if self._due("terms", TERMS_EVERY_S):
+        # Three readings of a venue that hangs are half a minute; a leg that stands alone does not wait for them.
+        if self._course.gap.since is None and self._due("terms", TERMS_EVERY_S):
             for found in await changed_terms(self._desk, self._terms):
                 await self._write(str(uuid.uuid4()), found.category, found.severity, found.details)
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from core.instrument import Market
 from core.order import FillCause
 from core.pair import Done
 from tasks.beat import Heart
@@ -111,3 +112,21 @@ async def test_a_reduction_that_died_unknown_long_ago_is_asked_about_by_the_next
     assert desk.positions == world.positions == {"a": D("0.06"), "b": D("-0.1")}
     assert world.store.reads.open_orders_of(SESSION) == []
     world.check_journal()
+
+
+async def test_a_leg_that_stands_alone_does_not_wait_for_the_reading_of_terms(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That reading may take as long as a hanging venue is waited for, and nothing about a lone leg depends on it."""
+    run = await holding(world)
+    asked: list[bool] = []
+
+    async def markets() -> dict[str, Market]:
+        asked.append(sum(world.positions.values()) == 0)
+        return {}
+
+    monkeypatch.setattr(world.venues["a"], "markets", markets)
+    world.venues["a"].meddle(D("-0.04"), cause=FillCause.ADL)
+    await run.step()
+    await run.step()
+    assert asked == [True]
