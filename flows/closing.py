@@ -26,6 +26,7 @@ from tasks.adoption import adopt
 from tasks.beat import Heart
 from tasks.course import Course
 from tasks.desk import Desk
+from tasks.follow import count_gap
 from tasks.publish import say
 from tasks.reconcile_fills import read_fills
 from tasks.reduce import finish_reductions, reduce_once
@@ -76,6 +77,13 @@ async def close_out(desk: Desk, course: Course, heart: Heart, steps: Steps) -> N
 
     Raises LeaseLost and the store's errors as they come; a venue that is away is waited for.
     """
+    try:
+        await _close_out(desk, course, heart, steps)
+    finally:
+        count_gap(desk, course)
+
+
+async def _close_out(desk: Desk, course: Course, heart: Heart, steps: Steps) -> None:
     give_up = desk.now() + timedelta(seconds=CLOSE_S)
     away = 0
     while True:
@@ -181,6 +189,7 @@ async def _through_the_gate(desk: Desk, course: Course, heart: Heart, steps: Ste
         return
     while not desk.is_flat and course.halted is None and desk.now() < min(until, give_up):
         await heart.beat()
+        count_gap(desk, course)
         before = sum((abs(q) for q in desk.positions.values()), ZERO)
         plan = plan_next(desk, course)
         if isinstance(plan, PairPlan):
@@ -211,6 +220,7 @@ async def _leg_by_leg(desk: Desk, course: Course, heart: Heart, give_up: datetim
         if desk.now() > give_up:
             raise SessionHalted(f"not flat within {CLOSE_S:.0f} s", **exposure_of(desk))
         done = await reduce_once(desk, slippage)
+        count_gap(desk, course)
         desk.notices.extend(done.obstacles)
         if done.own_matches:
             await heart.breach("own_fill", Severity.CRITICAL, {"matches": len(done.own_matches)})

@@ -85,12 +85,9 @@ class Follower:
 
     def count(self) -> None:
         """Count what stands alone up to now into the session's naked dollar-seconds."""
-        desk, course = self._desk, self._course
-        usd = naked_usd(desk)
-        usd = course.gap.usd if usd is None else usd
-        course.gap.open(desk.now(), usd)
-        course.naked_usd_seconds += course.gap.look(desk.now(), usd)
-        course.max_net_exposure_usd = max(course.max_net_exposure_usd, usd)
+        usd = naked_usd(self._desk)
+        self._course.gap.open(self._desk.now(), self._course.gap.usd if usd is None else usd)
+        count_gap(self._desk, self._course)
 
     async def _round(self, chase: Chase) -> str | None:
         """Send what may be sent now; returns why a person is needed, None when another round may do."""
@@ -173,6 +170,16 @@ class Follower:
         await publish(desk, course)
 
 
+def count_gap(desk: Desk, course: Course) -> None:
+    """Count an open gap up to now into the session's naked dollar-seconds; it ends where nothing stands alone."""
+    if course.gap.since is None:
+        return
+    usd = naked_usd(desk)
+    usd = course.gap.usd if usd is None else usd
+    course.naked_usd_seconds += course.gap.look(desk.now(), usd)
+    course.max_net_exposure_usd = max(course.max_net_exposure_usd, usd)
+
+
 def naked_usd(desk: Desk) -> Decimal | None:
     """What stands alone now, quote units at the highest mark; None when no mark is known."""
     if desk.net == 0:
@@ -192,4 +199,4 @@ def _least(desk: Desk) -> dict[str, Decimal]:
     return found
 
 
-__all__ = ["FOLLOW_S", "Follower", "naked_usd"]
+__all__ = ["FOLLOW_S", "Follower", "count_gap", "naked_usd"]
