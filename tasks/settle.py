@@ -22,6 +22,7 @@ from tasks.options import STEP
 from tasks.reconcile_fills import read_fills
 
 _LATE_S = (0.25, 0.5, 1.0)
+_LISTED_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ async def settle(started_at: datetime) -> Settlement:
     """
     desk = current()
     await read_fills(desk, list(desk.clients), (desk.now() - started_at).total_seconds() + 5)
+    await strike_foreign_undone(desk, started_at)
     await book_funding(desk, started_at)
     found = await agreeing_positions(desk)
     await desk.store.journal.record_positions(desk.session_id, list(found.values()))
@@ -71,6 +73,25 @@ async def settle(started_at: datetime) -> Settlement:
         await recompute_funding(desk)
     funding = sum((p.payment for p in desk.payments), ZERO)
     return Settlement(held, len(resting), funding, statements)
+
+
+async def strike_foreign_undone(desk: Desk, started_at: datetime) -> None:
+    """Take what somebody else traded, and the venue undid while no run listened, out of the journal and the books.
+
+    One of our own that is undone shows as a difference of positions; of a foreign one only the venue's list tells. An
+    execution counts as undone when a list that reaches back to before it, read long after it, does not have it.
+    """
+    since = max(started_at, desk.now() - timedelta(days=1))
+    old_enough = desk.now() - timedelta(seconds=_LISTED_S)
+    asked = sorted({f.account_id for f in desk.foreign if since <= f.venue_time and f.received_time <= old_enough})
+    margin = timedelta(seconds=5)
+    answers = await asyncio.gather(*(desk.clients[name].fills(desk.symbol, since - margin) for name in asked))
+    for name, listed in zip(asked, answers, strict=True):
+        there = {f.trade_id for f in listed}
+        for fill in [f for f in desk.foreign if f.account_id == name and f.trade_id not in there]:
+            if fill.symbol == desk.symbol and since <= fill.venue_time and fill.received_time <= old_enough:
+                await desk.store.journal.bust_fill(fill.venue, name, fill.trade_id, at=desk.now())
+                desk.foreign.remove(fill)
 
 
 async def book_funding(desk: Desk, since: datetime) -> None:

@@ -148,3 +148,31 @@ async def test_venue_that_does_not_answer_is_not_taken_for_flat(world: World, re
     world.venues["a"].fail(read)
     with pytest.raises(VenueUnreachable):
         await settle.fn(started)
+
+
+async def test_foreign_trade_that_was_undone_while_nobody_listened_is_struck_from_the_journal(world: World) -> None:
+    desk, started = await there_and_back(world)
+    venue = world.venues["a"]
+    venue.meddle(D("0.02"))
+    await desk.absorb()
+    foreign = desk.foreign[0]
+    venue.feed.is_up = False
+    venue.bust(foreign)
+    venue.feed.is_up = True
+    await world.clock.sleep(20)
+
+    settlement = await settle.fn(started)
+
+    assert settlement.is_clean
+    assert desk.foreign == []
+    assert desk.store.reads.unexplained_fills("a", started) == []
+
+
+async def test_foreign_trade_that_the_venue_still_lists_stays(world: World) -> None:
+    desk, started = await there_and_back(world)
+    for quantity in (D("0.02"), D("-0.02")):
+        world.venues["a"].meddle(quantity)
+    await desk.absorb()
+    await world.clock.sleep(20)
+    await settle.fn(started)
+    assert len(desk.store.reads.unexplained_fills("a", started)) == 2
