@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
-WORKERS ?= 2
+# More than the cores: many tests wait for processes, sockets and clocks.
+WORKERS ?= 3
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
 .PHONY: help demo test test-slow contract-quirks bench bench-leg-risk soak simulate crash-matrix reduction-kills chaos postgres lint types check docs lock up down clean
@@ -21,7 +22,7 @@ down: .venv/.run          ## stop what `make up` started
 	@$(BIN)/hedge down
 
 test: .venv/.dev          ## the whole suite
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder
 
 contract-quirks: .venv/.dev ## every contract card under every value of the twins' switches; writes docs/contract.md
 	@mkdir -p var

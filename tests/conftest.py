@@ -6,9 +6,11 @@ import faulthandler
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 pytest.register_assert_rewrite(
     "tests.contract.bench",
@@ -18,6 +20,8 @@ pytest.register_assert_rewrite(
     "tests.contract.surface_stream_cards",
 )
 
+END_TO_END = "tests/e2e"
+
 # What the alarm of pytest-timeout cannot end (a teardown that waits, a lock held in C) ends with the process.
 HARD_S = 480.0
 _ERRORS = pytest.StashKey[int]()
@@ -26,6 +30,27 @@ _ERRORS = pytest.StashKey[int]()
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the true standard error, as it is before a test's output is captured."""
     config.stash[_ERRORS] = os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2)
+
+
+class _Files(LoadFileScheduling):  # type: ignore[misc]
+    """Each file to one worker, and all end-to-end files to the same one: they share an installation."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return END_TO_END if nodeid.startswith(END_TO_END) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Callable[..., None]) -> LoadFileScheduling:
+    """Schedule by files."""
+    return _Files(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with what mostly waits, the end-to-end tests, and then with the files of many tests."""
+    if not hasattr(config, "workerinput"):
+        return
+    many = Counter(item.path for item in items)
+    items.sort(key=lambda item: (END_TO_END not in item.nodeid, -many[item.path], str(item.path)))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
