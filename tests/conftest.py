@@ -39,9 +39,9 @@ class _Files(LoadFileScheduling):  # type: ignore[misc]
         return END_TO_END if nodeid.startswith(END_TO_END) else str(super()._split_scope(nodeid))
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Callable[..., None]) -> LoadFileScheduling:
-    """Schedule by files."""
-    return _Files(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Callable[..., None]) -> LoadFileScheduling | None:
+    """Schedule by files, unless the command line asks for another way with --dist."""
+    return _Files(config, log) if config.getoption("dist") in ("load", "loadfile") else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -52,6 +52,7 @@ def stop(world: World, after_s: float) -> None:
     world.clock.later(after_s, ask)
 
 
+@pytest.mark.slow
 async def test_a_session_waits_out_a_venues_maintenance_and_completes(make: Make) -> None:
     world = make()
     data = world.venues["b"].market_data

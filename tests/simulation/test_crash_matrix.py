@@ -22,6 +22,7 @@ def test_a_run_that_dies_at_an_effect_on_money_is_simply_run_again(tmp_path: Pat
     assert sum(matrix.cells.values()) >= 8
 
 
+@pytest.mark.slow
 def test_a_restart_that_believes_unanswered_orders_never_arrived_is_found(tmp_path: Path) -> None:
     class NeverAsks(Wrapped):
         """Says of every order that the venue does not know it, without asking, and knows of no execution."""
