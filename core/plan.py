@@ -216,7 +216,7 @@ def _opening_choice(
     buyer, seller = legs
     had = " and ".join(f"{s.view.account.account_id} {s.view.volume:.2f}" for s in legs)
     measure = "traded least so far" if desk.strategy.distribution is Distribution.EQUAL else "least for their margin"
-    ways = f"of {candidates} ways to pair the accounts across venues " if candidates > 1 else ""
+    ways = f"among the {candidates} ways to pair the accounts across venues, " if candidates > 1 else ""
     why = f"{ways}these two had {measure} ({had} in quote units)"
     if passed_over:
         why += f"; better ones had no size ({passed_over[0].text})"
