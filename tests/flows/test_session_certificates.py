@@ -73,7 +73,7 @@ async def test_a_pair_is_told_in_sentences(make: Make) -> None:
     world = await told(make)
     text = "\n".join(uneven(world).sentences)
     for words in (
-        "opens a hedge of", "It was chosen because of 2 ways to pair", "The gate saw pacifica at", "checks at",
+        "opens a hedge of", "It was chosen because among the 2 ways to pair", "The gate saw pacifica at", "checks at",
         "all passed",
         "to take both legs; it ended", "The legs stood uneven by", "completing the lagging leg about",
         "taking the leg back about", "It ended filled with", "of slippage", "of fees",
