@@ -84,7 +84,7 @@ async def run_one(contender: Contender, name: str, *, pairs: int, seed: int, tra
     scenario = None if name == CALM else load(name)
     with tempfile.TemporaryDirectory(prefix="leg-risk-") as folder:
         place = Home(Path(folder), port_base=free_ports(4))
-        async with _twins(place, seed), httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with running_twins(place, seed), httpx.AsyncClient(trust_env=False, timeout=30) as http:
             open_sandbox_accounts(place)
             job = _job(contender, place, pairs=pairs, seed=seed) | {"scenario": name}
             try:
@@ -179,7 +179,8 @@ def _keys(place: Home) -> dict[str, dict[str, str]]:
 
 
 @asynccontextmanager
-async def _twins(place: Home, seed: int) -> AsyncIterator[None]:
+async def running_twins(place: Home, seed: int) -> AsyncIterator[None]:
+    """Start the three venue twins on a home's ports in a process of their own; stop them at the end."""
     command = [sys.executable, "-m", "sandbox.server", "--seed", str(seed), "--port-base", str(place.port_base)]
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     try:

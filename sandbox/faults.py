@@ -16,6 +16,7 @@ Kinds and where they strike:
   ws_delay             a frame (action = fill, book or any) waits `delay_ms` of venue time; later ones queue behind it
   ws_reorder           a frame (action as for ws_delay) is sent only after the connection's next one
   half_open            connections stay open, but no frame is sent while armed
+  account_silence      connections stay open and show the market, but no frame of an account's own is sent while armed
   stale_mark           the venue's mark price stands still while armed
   thin_book            the makers quote only `share` of their sizes while armed
 """
@@ -52,12 +53,13 @@ class FaultKind(StrEnum):
     WS_DELAY = "ws_delay"
     WS_REORDER = "ws_reorder"
     HALF_OPEN = "half_open"
+    ACCOUNT_SILENCE = "account_silence"
     STALE_MARK = "stale_mark"
     THIN_BOOK = "thin_book"
 
 
 # These are states, not strikes: without a duration they hold until disarmed.
-LASTING = frozenset({FaultKind.HALF_OPEN, FaultKind.STALE_MARK, FaultKind.THIN_BOOK})
+LASTING = frozenset({FaultKind.HALF_OPEN, FaultKind.ACCOUNT_SILENCE, FaultKind.STALE_MARK, FaultKind.THIN_BOOK})
 
 
 class FrameFate(StrEnum):
@@ -172,12 +174,14 @@ class FaultDesk:
         return any(f.venue == venue and f.kind is kind for f in self.armed)
 
     def frame(self, venue: str, channel: str) -> FrameFate:
-        """Decide one outgoing frame. `channel` is "book", "fill" or any other word."""
+        """Decide one outgoing frame. `channel` is "book", "fill", any word from "account" on for an account's own, or another."""
         if not self._armed:
             return FrameFate.SEND
         if self.take(venue, FaultKind.WS_DISCONNECT) is not None:
             return FrameFate.CLOSE
         if self.is_active(venue, FaultKind.HALF_OPEN):
+            return FrameFate.DROP
+        if channel.startswith(("account", "fill")) and self.is_active(venue, FaultKind.ACCOUNT_SILENCE):
             return FrameFate.DROP
         if channel == "book" and self.take(venue, FaultKind.WS_GAP) is not None:
             return FrameFate.DROP

@@ -57,6 +57,7 @@ _PARAMETERS: dict[str, frozenset[str]] = {
     FaultKind.WS_DELAY: _STRIKES | {"action", "delay_ms"},
     FaultKind.WS_REORDER: _STRIKES | {"action"},
     FaultKind.HALF_OPEN: frozenset({"duration_s"}),
+    FaultKind.ACCOUNT_SILENCE: frozenset({"duration_s"}),
     FaultKind.STALE_MARK: frozenset({"duration_s"}),
     FaultKind.THIN_BOOK: frozenset({"duration_s", "share"}),
     "clock_skew": frozenset({"skew_ms", "duration_s"}),

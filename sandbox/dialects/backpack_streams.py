@@ -307,7 +307,7 @@ class Hub:
             spec = self._spec(position.instrument)
             if stream.symbol in (None, spec.symbol):
                 frame = self._position_frame(spec, account_id, position, None, position.updated_us)
-                receiver.offer(_encode(stream.text, frame), "other")
+                receiver.offer(_encode(stream.text, frame), "account")
 
     def _position_frame(
         self, spec: MarketSpec, account_id: str, position: Position, event: str | None, at_us: int
@@ -337,6 +337,7 @@ class Hub:
         if not receivers:
             return
         text = _encode(stream, make())
+        channel = "account" if account_id is not None and channel == "other" else channel
         for receiver in list(receivers):
             receiver.offer(text, channel)
 

@@ -123,7 +123,7 @@ class Subscriber(Protocol):
         ...
 
     def notify(self, channel: str, row: Row, lane: str) -> None:
-        """Queue one notification. `lane` is "book", "fill" or "other", for the fault desk."""
+        """Queue one notification. `lane` is "book", "fill", "account" or "other", for the fault desk."""
         ...
 
 
@@ -273,6 +273,7 @@ class Feed:
                 self._send(channel.name, row(), account=account, lane=lane)
 
     def _send(self, name: str, row: Row, *, account: str = "", lane: str = "other") -> None:
+        lane = "account" if account and lane == "other" else lane
         for subscriber in tuple(self._subscribers.get(name, ())):
             if not account or subscriber.account == account:
                 self._deliver(partial(subscriber.notify, name, row, lane), lane)

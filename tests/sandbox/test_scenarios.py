@@ -229,6 +229,20 @@ async def test_half_open_lets_nothing_through_until_it_ends() -> None:
         assert [frame["data"]["a"] for frame in await socket.waiting()] == ["149.00"]
 
 
+async def test_a_silent_account_stream_shows_the_market_and_says_nothing_of_the_account() -> None:
+    bench = Bench()
+    async with bench.socket() as socket:
+        await socket.subscribe(f"bookTicker.{SOL}")
+        await socket.subscribe("account.orderUpdate", client=bench.alice)
+        play(bench.world, script("venue: backpack, at_s: 0, kind: account_silence, duration_s: 5"))
+        await bench.alice.rest("Ask", "1", "150")
+        assert [frame["stream"] for frame in await socket.waiting()] == [f"bookTicker.{SOL}"]
+
+        bench.world.advance(5_000_000)
+        await bench.alice.rest("Ask", "1", "149")
+        assert {frame["stream"] for frame in await socket.waiting()} == {f"bookTicker.{SOL}", "account.orderUpdate"}
+
+
 async def test_a_held_fill_frame_comes_seconds_after_the_order_is_filled() -> None:
     wall_us = START_US
     bench = Bench(clock=ScaledClock(lambda: wall_us, 1.0))
@@ -263,6 +277,20 @@ async def test_a_delayed_pacifica_frame_arrives_later() -> None:
 
     assert frame["data"][0]["oe"] == "make"
     assert twin.world.now_us() - started == 1_000_000
+
+
+async def test_a_silent_pacifica_account_hears_its_answers_and_no_event() -> None:
+    twin = Twin()
+    async with connect(twin.app, "/ws") as socket:
+        for source in ("account_order_updates", "account_trades"):
+            await socket.send({"method": "subscribe", "params": {"source": source, "account": twin.signer.public}})
+            await socket.frame_of("subscribe")
+        twin.world.faults.arm("pacifica", FaultKind.ACCOUNT_SILENCE)
+        twin.quote("2399", "2401")
+        await twin.market()
+        await socket.send({"method": "ping"})
+        assert (await socket.frame())["channel"] == "pong"
+        assert twin.exchange.fills(twin.signer.public)
 
 
 async def test_paradex_rows_wait_in_order_behind_a_held_one() -> None:
