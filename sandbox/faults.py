@@ -174,7 +174,7 @@ class FaultDesk:
         return any(f.venue == venue and f.kind is kind for f in self.armed)
 
     def frame(self, venue: str, channel: str) -> FrameFate:
-        """Decide one outgoing frame. `channel` is "book", "fill", any word from "account" on for an account's own, or another."""
+        """Decide one outgoing frame. `channel`: "book", "fill", "account..." for an account's own, or another word."""
         if not self._armed:
             return FrameFate.SEND
         if self.take(venue, FaultKind.WS_DISCONNECT) is not None:
