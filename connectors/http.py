@@ -32,7 +32,7 @@ KEEPALIVE_S = 60.0
 CONNECTIONS_MAX = 10
 
 # A read answered with one of these may be asked again; a command may not.
-_TRANSIENT = frozenset({502, 503, 504})
+_TRANSIENT = frozenset({500, 502, 503, 504})
 
 # httpx raises these only before the first byte of the request is written.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -95,8 +95,8 @@ class HttpVenue:
     ) -> Answer:
         """GET a path and return the answer, whatever its status. Never carries a body.
 
-        `headers` is called for every attempt, so that a signature is never stale. Transport failures and 502, 503,
-        504 are retried READ_RETRIES_MAX times with jitter; a last 5xx is returned for the caller to classify.
+        `headers` is called for every attempt, so that a signature is never stale. Transport failures and 500, 502,
+        503, 504 are retried READ_RETRIES_MAX times with jitter; a last 5xx is returned for the caller to classify.
         Raises VenueUnreachable when no answer came, ProtocolViolation for an answer larger than the bound.
         """
         for attempt in range(READ_RETRIES_MAX + 1):

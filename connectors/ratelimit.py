@@ -1,8 +1,11 @@
 """A fair request budget. It waits or refuses; it sends nothing.
 
-Credits refill steadily. Reads leave a reserve: half of it is for orders, and all of it for urgent requests (cancels,
-repairs, closing orders). Urgent requests stand before orders, those before reads, and those before patient ones
-(history, statistics). Whoever would wait longer than the bound is refused with RateLimited before the venue says 429.
+Credits refill steadily. Reads leave a reserve: half of it is for orders and for questions what became of one, and all
+of it for urgent requests (cancels, repairs, closing orders). Urgent requests stand before questions, those before
+orders, then reads, then patient ones (history, statistics). Whoever would wait longer than the bound is refused with
+RateLimited before the venue says 429.
+
+Urgent requests and questions may go beyond what has refilled, as far as the venue's own count of what is left reaches.
 
 With a lender the budget is shared with other processes: credits are borrowed in small portions and spent here. When
 the lender does not answer, a quarter of the budget is used without it, and a log line says so.
@@ -32,6 +35,10 @@ ALONE_SHARE = 0.25
 ALONE_S = 5.0
 _BORROW_S_MAX = 2.0
 _OBSERVED_S_MAX = 1.0
+# How long the venue's count, less what was spent since, may be counted on, and how much of it is left for what is on
+# its way, for others of the same quota, and (by questions) for the orders that an answer makes necessary.
+_HEADROOM_S_MAX = 5.0
+_HEADROOM_LEFT = 2.0
 _AHEAD_S_MIN = 1.0
 _STEP_S_MIN = 0.001
 _ROUNDING = 1e-9
@@ -43,14 +50,20 @@ class Rank(IntEnum):
     """Who goes first."""
 
     URGENT = 0
-    ORDER = 1
-    ORDINARY = 2
-    PATIENT = 3
+    QUESTION = 1
+    ORDER = 2
+    ORDINARY = 3
+    PATIENT = 4
+
+    @property
+    def is_half_spared(self) -> bool:
+        """True when it may use a part of a budget's reserve, not all of it."""
+        return self in (Rank.QUESTION, Rank.ORDER)
 
     @property
     def spares(self) -> float:
         """The share of a budget's reserve that it must leave."""
-        return spared(is_urgent=self is Rank.URGENT, is_order=self is Rank.ORDER)
+        return spared(is_urgent=self is Rank.URGENT, is_order=self.is_half_spared)
 
 
 class CreditLender(Protocol):
@@ -112,6 +125,7 @@ class TokenBucket:
         cost: float = 1.0,
         *,
         urgent: bool = False,
+        question: bool = False,
         order: bool = False,
         patient: bool = False,
         wait_s_max: float | None = None,
@@ -122,7 +136,7 @@ class TokenBucket:
         a patient one, which everybody else may overtake.
         """
         self._ticket += 1
-        mine = (_rank(urgent=urgent, order=order, patient=patient), self._ticket, cost)
+        mine = (_rank(urgent=urgent, question=question, order=order, patient=patient), self._ticket, cost)
         heapq.heappush(self._waiting, mine)
         self._used_at = self._outside.clock()
         deadline = self._used_at + timedelta(seconds=self._wait_s_max if wait_s_max is None else wait_s_max)
@@ -136,10 +150,15 @@ class TokenBucket:
                         retry_after_s=delay_s,
                     )
                 await self._outside.sleep(max(delay_s, _STEP_S_MIN))
-            self._credits -= cost
+            self._spend(cost)
         finally:
             self._waiting.remove(mine)
             heapq.heapify(self._waiting)
+
+    def _spend(self, cost: float) -> None:
+        self._credits -= cost
+        if self._observed is not None:
+            self._observed = (self._observed[0] - cost, self._observed[1])
 
     def give_back(self, cost: float) -> None:
         """Return credits that were taken for a request that was not sent."""
@@ -202,7 +221,19 @@ class TokenBucket:
         reserve = mine[0].spares * terms.reserve * share
         needed = min(ahead + mine[2] + reserve, max(terms.capacity * share, ahead + mine[2]))
         lacking_s = (needed - self._credits) / (terms.per_s * share)
+        headroom = self._headroom(mine[0]) if self._lender is None else None
+        if headroom is not None and headroom >= ahead + mine[2]:
+            lacking_s = 0.0
         return max(lacking_s, self._pause_s(), 0.0)
+
+    def _headroom(self, rank: Rank) -> float | None:
+        """What the venue said is left, less what was spent since, that such a request may count on; None: nothing."""
+        if self._observed is None or rank not in (Rank.URGENT, Rank.QUESTION):
+            return None
+        remaining, seen_at = self._observed
+        if self._outside.clock() - seen_at > timedelta(seconds=_HEADROOM_S_MAX):
+            return None
+        return remaining - _HEADROOM_LEFT - (self._terms.reserve if rank is Rank.QUESTION else 0.0)
 
     def _ahead(self, mine: tuple[Rank, int, float]) -> float:
         return sum(cost for rank, ticket, cost in self._waiting if (rank, ticket) < mine[:2])
@@ -215,7 +246,7 @@ class TokenBucket:
         fresh = seen is not None and now - seen[1] <= timedelta(seconds=_OBSERVED_S_MAX)
         request = LoanRequest(
             self._borrower, self._claim, lacking, max(lacking, self._terms.portion), holding, rank is Rank.URGENT,
-            seen[0] if seen is not None and fresh else None, rank is Rank.ORDER,
+            seen[0] if seen is not None and fresh else None, rank.is_half_spared, self._headroom(rank),
         )  # fmt: skip
         try:
             async with asyncio.timeout(_BORROW_S_MAX):
@@ -292,6 +323,7 @@ class JointBudget:
         cost: float = 1.0,
         *,
         urgent: bool = False,
+        question: bool = False,
         order: bool = False,
         patient: bool = False,
         wait_s_max: float | None = None,
@@ -299,7 +331,9 @@ class JointBudget:
         """Spend credits of all budgets; raise RateLimited when one of them would make it wait too long."""
         for number, bucket in enumerate(self._buckets):
             try:
-                await bucket.take(cost, urgent=urgent, order=order, patient=patient, wait_s_max=wait_s_max)
+                await bucket.take(
+                    cost, urgent=urgent, question=question, order=order, patient=patient, wait_s_max=wait_s_max
+                )
             except BaseException:
                 for taken in self._buckets[:number]:
                     taken.give_back(cost)
@@ -311,9 +345,9 @@ class JointBudget:
             bucket.pause(retry_after_s)
 
 
-def _rank(*, urgent: bool, order: bool, patient: bool) -> Rank:
-    if urgent:
-        return Rank.URGENT
+def _rank(*, urgent: bool, question: bool, order: bool, patient: bool) -> Rank:
+    if urgent or question:
+        return Rank.URGENT if urgent else Rank.QUESTION
     return Rank.ORDER if order else Rank.PATIENT if patient else Rank.ORDINARY
 
 

@@ -221,6 +221,10 @@ class VenueClient(Protocol):
     def clock_offset(self) -> ClockOffset | None:
         """The venue's clock minus ours as measured last, with its bound; None before the first measurement."""
 
+    @property
+    def spares_questions(self) -> bool:
+        """True where `order` takes so much of the request budget that it is asked only when its answer can be proof."""
+
     def wire_client_id(self, client_order_id: str) -> str:
         """Return the text under which the venue knows an order of ours (its own id format may be shorter)."""
 
@@ -272,8 +276,11 @@ class VenueClient(Protocol):
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Read the account's resting orders of one market."""
 
-    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
-        """Read all executions since a time (inclusive), oldest first, all pages."""
+    async def fills(self, symbol: str, since: datetime, *, is_question: bool = False) -> Sequence[Fill]:
+        """Read all executions since a time (inclusive), oldest first, all pages.
+
+        is_question: what becomes of a lone leg waits for the answer, so it goes before other reads of the budget.
+        """
 
     async def funding_payments(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
         """Read all booked funding payments since a time (inclusive), oldest first, all pages."""

@@ -3,6 +3,9 @@
 A borrower takes credits in small portions and spends them by itself. What is left in the pool and what borrowers hold
 never exceed the capacity together, so no window of W seconds sees more spent than capacity + per_s x W, by all of
 them together. A portion that is not spent in time is void; it comes back by the pool's refill.
+
+Only what is urgent may go beyond that, as far as the venue itself says that there is more: the pool is then in debt,
+which its refill pays before anybody else is lent anything.
 """
 
 from __future__ import annotations
@@ -52,7 +55,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What is shared: credits that nobody holds, when they were refilled, a pause, and the portions by borrower."""
+    """What is shared: credits that nobody holds (a debt below zero), when refilled, a pause, portions by borrower."""
 
     terms: Terms
     credits: float
@@ -66,7 +69,8 @@ class LoanRequest:
     """What a borrower asks for on top of what it holds: at least `least` more credits (else none), at most `most`.
 
     is_urgent: may take all of the reserve; is_order: may take ORDER_SHARE of it, the rest is for the urgent.
-    observed: how much the venue says is left in all, None when it did not say lately.
+    observed: how much the venue says is left in all, None when it did not say lately. headroom: how much of what it
+    said a moment ago an urgent request may count on, this borrower's own requests since then taken off; else None.
     """
 
     borrower: str
@@ -77,6 +81,7 @@ class LoanRequest:
     is_urgent: bool = False
     observed: float | None = None
     is_order: bool = False
+    headroom: float | None = None
 
     @property
     def spared(self) -> float:
@@ -101,7 +106,7 @@ class Loan:
 
 
 def spared(*, is_urgent: bool, is_order: bool) -> float:
-    """Return the share of a reserve to be left: nothing by cancels and repairs, half by orders, all of it by reads."""
+    """Return the share of a reserve to be left: nothing by cancels and repairs, half by orders, all by other reads."""
     return 0.0 if is_urgent else 1.0 - ORDER_SHARE if is_order else 1.0
 
 
@@ -119,10 +124,12 @@ def lend(pool: Pool, request: LoanRequest, now: datetime) -> tuple[Pool, Loan]:
     there = _refilled(pool, terms, now, out=out, observed=request.observed)
     reserve = request.spared * min(terms.reserve, max(0.0, terms.capacity - kept - request.least))
     free = max(0.0, there - reserve)
+    if request.headroom is not None and request.headroom - out >= request.least > free:
+        free = request.least
     pause_s = 0.0 if pool.paused_until is None else max(0.0, (pool.paused_until - now).total_seconds())
     is_enough = free >= request.least and pause_s == 0
     granted = min(max(request.least, request.most), free) if is_enough else 0.0
-    wait_s = 0.0 if is_enough else max((request.least - free) / terms.per_s, pause_s, _WAIT_S_MIN)
+    wait_s = 0.0 if is_enough else max((request.least - min(free, there)) / terms.per_s, pause_s, _WAIT_S_MIN)
     if kept + granted > 0:
         live[request.borrower] = Held(kept + granted, now + timedelta(seconds=PORTION_LIFE_S + GRACE_S))
     after = Pool(terms, there - granted, max(now, pool.refilled_at), pool.paused_until if pause_s else None, live)
@@ -146,4 +153,5 @@ def _refilled(pool: Pool, terms: Terms, now: datetime, *, out: float, observed: 
     """Credits that nobody holds now. A clock that stepped back refills nothing."""
     elapsed_s = max(0.0, (now - pool.refilled_at).total_seconds())
     room = terms.capacity if observed is None else min(terms.capacity, observed)
-    return max(0.0, min(pool.credits + elapsed_s * terms.per_s, room - out))
+    refilled = pool.credits + elapsed_s * terms.per_s
+    return max(min(0.0, refilled), min(refilled, room - out))

@@ -168,7 +168,8 @@ def _ways_out(scene: Scene, options: list[tuple[Decimal, Decimal]]) -> RepairCos
 
 
 def _intent(scene: Scene, move: Move, price: Decimal, kind: OrderType, time_in_force: TimeInForce) -> OrderIntent:
-    plan, now = scene.state.plan, scene.facts.now
+    plan, now, policy = scene.state.plan, scene.facts.now, scene.policy
+    valid_s = policy.taking_validity_s if time_in_force is TimeInForce.IOC else policy.validity_s
     return OrderIntent(
         client_order_id=_next_id(scene.state, move.leg),
         session_id=plan.session_id,
@@ -184,7 +185,7 @@ def _intent(scene: Scene, move: Move, price: Decimal, kind: OrderType, time_in_f
         reference_price=scene.state.arrival_mid(move.leg),
         reduce_only=_is_reducing(scene.state, move),
         created_at=now,
-        valid_until=now + timedelta(seconds=scene.policy.validity_s),
+        valid_until=now + timedelta(seconds=valid_s),
         evens_out=scene.state.net != 0,
     )
 

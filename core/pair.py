@@ -17,6 +17,7 @@ from core.strategy import Strategy
 
 # An order is valid as long as the pair may wait for its leg, within these bounds: below the lower one the venues' own
 # delays and the doubt about their clocks would refuse good orders, above the upper one a late leg is no hedge any more.
+# One that takes is given the lower: a lost one is not proven lost before its time is over, and the other leg is alone.
 VALIDITY_S_MIN = 2.0
 VALIDITY_S_MAX = 5.0
 
@@ -36,7 +37,7 @@ class PairStatus(StrEnum):
 class PairPolicy:
     """Bounds of one pair. Times in seconds, slippage as a fraction.
 
-    validity_s: how long after it was made an order may still reach the venue.
+    validity_s, taking_validity_s: how long after it was made an order that rests, or takes, may still reach the venue.
     ask_after_s: how long an order may be silent before the venue is asked. proof_after_s: how long after an
     order's validity ended a "no such order" proves that it never arrived. rest_s: how long resting legs wait
     for a first fill. max_leg_delay_s: after this the slippage bound of a repair is widened by `urgency`.
@@ -51,6 +52,7 @@ class PairPolicy:
     ask_after_s: float = 1.0
     proof_after_s: float = 1.0
     validity_s: float = VALIDITY_S_MAX
+    taking_validity_s: float = VALIDITY_S_MIN
     rest_s: float = 4.0
     max_leg_delay_s: float = 10.0
     unknown_bound_s: float = 60.0

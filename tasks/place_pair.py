@@ -37,6 +37,7 @@ from core.order import (
     OrderStatus,
     OutcomeLost,
     Reported,
+    TimeInForce,
     apply,
 )
 from core.pair import (
@@ -181,7 +182,7 @@ async def _catch_up(desk: Desk, state: PairState, policy: PairPolicy) -> PairSta
         return state
     desk.behind -= behind
     unsettled = [o for o in state.orders if not o.status.is_final and o.intent.account_id in behind]
-    return await _ask(desk, state, unsettled, policy) if unsettled else state
+    return await _ask(desk, state, unsettled, policy, insist=True) if unsettled else state
 
 
 async def _place(desk: Desk, state: PairState, action: Place) -> PairState:
@@ -240,9 +241,11 @@ async def send(desk: Desk, intent: OrderIntent) -> OrderEvent:
             assert_never(outcome)
 
 
-async def _ask(desk: Desk, state: PairState, orders: Iterable[Order], policy: PairPolicy) -> PairState:
+async def _ask(
+    desk: Desk, state: PairState, orders: Iterable[Order], policy: PairPolicy, *, insist: bool = False
+) -> PairState:  # fmt: skip
     asked = tuple(orders)
-    answers = await asyncio.gather(*(_learn(desk, o, policy) for o in asked))
+    answers = await asyncio.gather(*(learn(desk, o, policy, insist=insist) for o in asked))
     for order, (event, knows_none) in zip(asked, answers, strict=True):
         key = order.intent.client_order_id
         state = state.asked(key, desk.now())
@@ -253,15 +256,18 @@ async def _ask(desk: Desk, state: PairState, orders: Iterable[Order], policy: Pa
     return await keep(desk, state)
 
 
-async def enquire(desk: Desk, order: Order, policy: PairPolicy) -> OrderEvent | None:
-    """Ask the venue what became of an order; None when its answer proves nothing, or none came."""
-    event, _ = await _learn(desk, order, policy)
-    return event
+async def learn(
+    desk: Desk, order: Order, policy: PairPolicy, *, insist: bool = False
+) -> tuple[OrderEvent | None, bool]:  # fmt: skip
+    """Ask about an order: what is proven by the answer, and whether the venue said that it knows of none.
 
-
-async def _learn(desk: Desk, order: Order, policy: PairPolicy) -> tuple[OrderEvent | None, bool]:
-    """Ask about an order: what is proven by the answer, and whether the venue said that it knows of none."""
+    Nothing is proven (None) as well when no answer came. It is not asked yet where the answer could not be proof, the
+    stream tells of every execution, and the request budget that the proof needs would be spent on it; insist where the
+    stream was lost in between.
+    """
     intent = order.intent
+    if desk.clients[intent.account_id].spares_questions and not insist and _can_listen(desk, order):
+        return None, True
     try:
         answer = await desk.clients[intent.account_id].order(intent, order.venue_order_id)
     except VenueError as error:
@@ -274,6 +280,14 @@ async def _learn(desk: Desk, order: Order, policy: PairPolicy) -> tuple[OrderEve
             return None, True
         return NeverSent(desk.now(), "the venue knows no such order, and it can no longer arrive"), True
     return Reported(answer), False
+
+
+def _can_listen(desk: Desk, order: Order) -> bool:
+    """Tell whether a live stream says what becomes of a taking order whose time is not over: then nobody need ask."""
+    intent = order.intent
+    is_open = order.status is not OrderStatus.ACCEPTED and intent.time_in_force is TimeInForce.IOC
+    hears = intent.account_id not in desk.behind and desk.clients[intent.account_id].feed.health().private_up
+    return is_open and hears and desk.now() < intent.valid_until
 
 
 def _is_absent_again(desk: Desk, order: Order, asked_at: datetime, policy: PairPolicy) -> bool:
@@ -295,7 +309,8 @@ async def _has_no_executions(desk: Desk, intent: OrderIntent) -> bool:
     """
     since = intent.created_at - timedelta(seconds=_CLOCKS_DIFFER_S)
     try:
-        await desk.note_fills(await desk.clients[intent.account_id].fills(intent.symbol, since))
+        client = desk.clients[intent.account_id]
+        await desk.note_fills(await client.fills(intent.symbol, since, is_question=True))
     except VenueError as error:
         desk.notices.append(f"{intent.venue}: could not read executions of {intent.client_order_id} ({error})")
         return False

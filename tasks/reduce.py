@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.account import Position
@@ -23,7 +24,7 @@ from core.reduction import Holding, numbered, reducing_intent, reduction_leg, re
 from store.errors import WireIdTaken
 from store.records import JournalEntry
 from tasks.desk import Desk
-from tasks.place_pair import enquire, send, unsure
+from tasks.place_pair import learn, send, unsure
 from tasks.reconcile_fills import complete_fills, own_matches_of, read_fills
 
 _log = logging.getLogger("hedging.reduce")
@@ -166,10 +167,12 @@ async def _learn(desk: Desk, keys: Sequence[str]) -> list[Order]:
     """Listen and ask until every order has an end, journalling each change; SessionHalted when one stays unknown.
 
     Each is asked about before it is given up, however old: an earlier run, or a venue that was away, left it so; twice,
-    because two answers that it is unknown prove what one does not.
+    because two answers that it is unknown prove what one does not. Where one said so before it can prove anything, the
+    next waits until it can: questions spend the request budget that the proof needs.
     """
     policy = policy_of(desk.strategy)
-    asked = 0
+    asked: Counter[str] = Counter()
+    due: dict[str, datetime] = {}
     while True:
         await desk.keep_lease()
         await desk.absorb()
@@ -178,16 +181,18 @@ async def _learn(desk: Desk, keys: Sequence[str]) -> list[Order]:
         unsettled = [o for o in orders if not o.status.is_final]
         if not unsettled:
             return orders
-        if asked > 1:
-            _require_patience(desk, unsettled, policy)
+        _require_patience(desk, [o for o in unsettled if asked[o.intent.client_order_id] > 1], policy)
         await desk.wait(desk.now() + timedelta(seconds=policy.ask_after_s / 2))
         await desk.absorb()
         for order in unsettled:
             key = order.intent.client_order_id
-            if not desk.working[key].status.is_final:
-                event = await enquire(desk, desk.working[key], policy)
+            if not desk.working[key].status.is_final and desk.now() >= due.get(key, order.intent.created_at):
+                event, knows_none = await learn(desk, desk.working[key], policy)
                 desk.working[key] = desk.working[key] if event is None else apply(desk.working[key], event)
-        asked += 1
+                asked[key] += 1
+                if knows_none:
+                    again = desk.now() + timedelta(seconds=policy.ask_after_s)
+                    due[key] = max(order.intent.valid_until, again)
 
 
 def _require_patience(desk: Desk, unsettled: Sequence[Order], policy: PairPolicy) -> None:

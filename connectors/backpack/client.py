@@ -124,6 +124,11 @@ class BackpackClient:
         return await self._rest.server_time()
 
     @property
+    def spares_questions(self) -> bool:
+        """Questions cost what any read costs."""
+        return False
+
+    @property
     def clock_offset(self) -> ClockOffset | None:
         """The venue's clock against ours as measured last, None before connecting."""
         return self._rest.clock_offset
@@ -205,7 +210,7 @@ class BackpackClient:
         rows = [row for row in parse.parse_orders(answer.body) if row.status != TRIGGER_PENDING]
         return tuple(parse.report_of(row, facts, answer.received_at) for row in rows)
 
-    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
+    async def fills(self, symbol: str, since: datetime, *, is_question: bool = False) -> Sequence[Fill]:
         """Read all executions since a time (inclusive, to the millisecond), oldest first, ADL and liquidations too."""
         venue_symbol, facts = self._market(symbol).venue_symbol, self._facts()
         from_ms = (since - wire.EPOCH) // MILLISECOND

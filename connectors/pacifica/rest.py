@@ -117,6 +117,11 @@ class PacificaRest:
         await self._http.aclose()
 
     @property
+    def spares_history(self) -> bool:
+        """True while history is so dear that a few reads of it use up a minute's credits."""
+        return not self._has_key
+
+    @property
     def venue_now(self) -> datetime:
         """The venue's clock as far as we know it."""
         return self._outside.clock() + self._offset
@@ -143,24 +148,36 @@ class PacificaRest:
         found = self.clock_offset
         return timedelta(0) if found is None else abs(found.offset - self._offset) + found.error
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        """Read a path below the API root, waiting for its turn; any status is returned."""
+    async def get(self, path: str, params: Mapping[str, str] | None = None, *, is_question: bool = False) -> Answer:
+        """Read a path below the API root, waiting for its turn; any status is returned.
+
+        is_question: a lone leg waits for what became of an order, so it goes before everything but repairs and cancels.
+        """
         if path in HEAVY_PATHS:
             cost = COST_HEAVY_WITH_KEY if self._has_key else COST_HEAVY
-            await self._budget.take(cost, patient=True, wait_s_max=HEAVY_WAIT_S_MAX)
+            patient = not is_question
+            await self._budget.take(cost, question=is_question, patient=patient, wait_s_max=HEAVY_WAIT_S_MAX)
         else:
-            await self._budget.take(COST_READ)
+            await self._budget.take(COST_READ, question=is_question)
         answer = await self._http.read(f"{build.API}{path}", params=params)
         self._learn_budget(answer)
         return answer
 
-    async def read(self, path: str, params: Mapping[str, str] | None = None) -> tuple[wire.Envelope, datetime]:
+    async def read(
+        self, path: str, params: Mapping[str, str] | None = None, *, is_question: bool = False
+    ) -> tuple[wire.Envelope, datetime]:
         """Read a path and return its envelope and when it came; raise what any other answer means."""
-        answer = await self.get(path, params)
+        answer = await self.get(path, params, is_question=is_question)
         return reading.envelope(answer.status, answer.headers, answer.body), answer.received_at
 
     async def pages(
-        self, path: str, params: Mapping[str, str], model: type[DatedT], *, back_to: datetime | None = None
+        self,
+        path: str,
+        params: Mapping[str, str],
+        model: type[DatedT],
+        *,
+        back_to: datetime | None = None,
+        is_question: bool = False,
     ) -> tuple[list[DatedT], datetime]:
         """Read a history page by page, in the venue's order, and return the rows and when the last page came.
 
@@ -172,7 +189,7 @@ class PacificaRest:
         floor_ms = build.millis_of(back_to) if back_to else None
         for _ in range(PAGES_MAX):
             query = {**params, "cursor": cursor} if cursor else params
-            answer, received = await self.read(path, query)
+            answer, received = await self.read(path, query, is_question=is_question)
             page = reading.rows(model, answer)
             found.extend(page)
             if not answer.has_more or _is_behind(page, floor_ms):

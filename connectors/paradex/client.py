@@ -154,6 +154,11 @@ class ParadexClient:
         return await self._rest.server_time()
 
     @property
+    def spares_questions(self) -> bool:
+        """Questions cost what any read costs."""
+        return False
+
+    @property
     def clock_offset(self) -> ClockOffset | None:
         """The venue's clock minus ours as measured last (with every new token); None before connect()."""
         return self._rest.clock_offset
@@ -174,7 +179,7 @@ class ParadexClient:
         rows = await self._rest.results("/v1/positions", "positions")
         return parse.positions(rows, self.account_id, self._require_listing(), self._outside.clock())
 
-    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
+    async def fills(self, symbol: str, since: datetime, *, is_question: bool = False) -> Sequence[Fill]:
         """Read all executions since a time (inclusive), oldest first, each once, direction from the own order."""
         market = self._market(symbol)
         params = {"market": market.venue_symbol, "start_at": str(build.millis(since))}

@@ -65,6 +65,61 @@ async def test_an_urgent_request_goes_before_those_who_already_wait(stepped) -> 
     assert order == ["cancel", "patient"]
 
 
+@pytest.mark.parametrize(("earlier", "later"), [("order", "question"), ("question", "urgent")])
+async def test_a_question_goes_before_orders_and_after_repairs(stepped, earlier: str, later: str) -> None:
+    budget = bucket(stepped)
+    await budget.take(10)
+    order: list[str] = []
+
+    async def spend(rank: str) -> None:
+        await budget.take(1, **{rank: True})
+        order.append(rank)
+
+    await asyncio.gather(asyncio.create_task(spend(earlier)), asyncio.create_task(spend(later)))
+    assert order == [later, earlier]
+
+
+async def test_a_question_goes_beyond_what_refilled_as_far_as_the_venue_says(stepped) -> None:
+    budget = bucket(stepped, reserve=4.0, wait_s_max=0.0)
+    await budget.take(10, urgent=True)
+    budget.observe(18.0)
+    await budget.take(12, question=True)
+    assert budget.available == -12
+    with pytest.raises(RateLimited):
+        await budget.take(1, question=True)
+    await budget.take(4, urgent=True)
+    with pytest.raises(RateLimited):
+        await budget.take(1, urgent=True)
+
+
+async def test_orders_and_reads_wait_for_the_debt_of_a_question(stepped) -> None:
+    budget = bucket(stepped, wait_s_max=60.0)
+    await budget.take(10)
+    budget.observe(100.0)
+    await budget.take(12, question=True)
+    await budget.take(1, order=True)
+    assert sum(stepped.slept) == pytest.approx(13)
+
+
+async def test_the_venues_count_is_counted_on_for_a_moment_only(stepped) -> None:
+    budget = bucket(stepped, wait_s_max=0.0)
+    await budget.take(10)
+    budget.observe(100.0)
+    await stepped.sleep(6)
+    await budget.take(6)
+    with pytest.raises(RateLimited):
+        await budget.take(12, question=True)
+
+
+async def test_a_pause_that_the_venue_asked_for_holds_for_questions_too(stepped) -> None:
+    budget = bucket(stepped, wait_s_max=0.0)
+    await budget.take(10)
+    budget.observe(100.0)
+    budget.pause(3)
+    with pytest.raises(RateLimited):
+        await budget.take(1, question=True)
+
+
 async def test_equals_are_served_in_order_of_arrival(stepped) -> None:
     budget = bucket(stepped)
     await budget.take(10)

@@ -120,3 +120,25 @@ def test_a_borrower_of_orders_gets_half_of_the_reserve_and_no_more() -> None:
     assert lend(pool, ask(least=5, most=5, is_order=True), NOW)[1].credits == 5
     assert not lend(pool, ask(least=6, most=6, is_order=True), NOW)[1].is_enough
     assert lend(pool, ask(least=10, most=10, is_urgent=True), NOW)[1].credits == 10
+
+
+def test_the_venues_own_word_lets_an_urgent_borrower_beyond_the_pool_which_then_pays_its_debt() -> None:
+    empty = Pool(TERMS, 0, NOW)
+    pool, loan = lend(empty, ask(least=12, most=12, is_urgent=True, headroom=30), NOW)
+    assert (loan.credits, loan.is_enough, pool.credits) == (12, True, -12)
+    _, refused = lend(pool, ask("b", least=1), at(5))
+    assert (refused.is_enough, refused.wait_s) == (False, pytest.approx(1.5))
+    assert lend(pool, ask("b", least=1), at(12))[1].is_enough
+
+
+def test_what_others_hold_is_not_counted_on_beyond_the_pool() -> None:
+    pool, _ = lend(full_pool(TERMS, NOW), ask("b", least=90, most=90), NOW)
+    asked = ask(least=12, most=12, is_urgent=True, headroom=100)
+    assert not lend(pool, asked, NOW)[1].is_enough
+    assert lend(pool, ask(least=12, most=12, is_urgent=True, headroom=102), NOW)[1].is_enough
+
+
+@pytest.mark.parametrize("headroom", [None, 11.9])
+def test_nobody_goes_beyond_the_pool_without_the_venues_word(headroom: float | None) -> None:
+    pool, loan = lend(Pool(TERMS, 0, NOW), ask(least=12, most=12, is_urgent=True, headroom=headroom), NOW)
+    assert (loan.is_enough, pool.credits) == (False, 0)

@@ -211,8 +211,8 @@ def test_venue_that_knows_no_such_order_is_asked_again_only_when_its_time_is_ove
 
 def test_absence_is_proof_only_after_the_order_can_no_longer_arrive() -> None:
     order = placed(new_pair()).orders[0]
-    assert not is_absent(order, START + timedelta(seconds=5), TAKE)
-    assert is_absent(order, START + timedelta(seconds=6), TAKE)
+    assert not is_absent(order, START + timedelta(seconds=2), TAKE)
+    assert is_absent(order, START + timedelta(seconds=3), TAKE)
 
 
 def test_resting_pair_cancels_the_rest_as_soon_as_one_leg_fills() -> None:

@@ -130,6 +130,7 @@ class FourthVenue:
 
     venue, capabilities = NAME, CAPABILITIES
     clock_offset: ClockOffset | None = None
+    spares_questions = False
 
     def __init__(self, account_id: str, account: Account, outside: Outside) -> None:
         """Prepare; `account` stands for what lives at the venue."""
@@ -258,7 +259,7 @@ class FourthVenue:
         """Everything that rests."""
         return tuple(self._report(order) for order in self._resting())
 
-    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
+    async def fills(self, symbol: str, since: datetime, *, is_question: bool = False) -> Sequence[Fill]:
         """Executions since a time, oldest first."""
         return tuple(fill for fill in self._account.fills if fill.venue_time >= since)
 

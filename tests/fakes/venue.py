@@ -215,6 +215,7 @@ class FakeVenue:
     wire: Callable[[str], str] = str
     is_active: bool = True
     rate: Decimal = Decimal("0.00001")
+    is_history_dear: bool = False
     placed: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -370,6 +371,11 @@ class FakeVenue:
         return self.clock()
 
     @property
+    def spares_questions(self) -> bool:
+        """As on a venue where history is dear, when a test says so."""
+        return self.is_history_dear
+
+    @property
     def clock_offset(self) -> ClockOffset | None:
         """As measured last; right, unless a test says otherwise."""
         return self.offset
@@ -464,7 +470,7 @@ class FakeVenue:
         self._read("open_orders")
         return [self._report(order) for order in self.resting]
 
-    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
+    async def fills(self, symbol: str, since: datetime, *, is_question: bool = False) -> Sequence[Fill]:
         """Every execution that REST lists by now."""
         self._read("fills")
         now = self.clock()

@@ -100,7 +100,7 @@ class Misreads(Wrapped):
         """Wrong."""
         return Feed(self.fake, self.wrong)
 
-    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
+    async def fills(self, symbol: str, since: datetime, *, is_question: bool = False) -> Sequence[Fill]:
         """Wrong as well."""
         return [self.wrong(fill) for fill in await self.fake.fills(symbol, since)]
 

@@ -30,7 +30,7 @@ def test_a_restart_that_believes_unanswered_orders_never_arrived_is_found(tmp_pa
         async def order(self, intent: OrderIntent, venue_order_id: str | None) -> object:
             return NotFound(self.fake.venue, intent.client_order_id, self.fake.clock())
 
-        async def fills(self, symbol: str, since: object) -> list[object]:
+        async def fills(self, symbol: str, since: object, *, is_question: bool = False) -> list[object]:
             return []
 
     with inline_store(tmp_path) as store:

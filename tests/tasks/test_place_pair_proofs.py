@@ -12,7 +12,7 @@ from core.order import OrderStatus
 from core.pair import Done, Halt, PairStatus
 from tasks.desk import LEASE_TTL_S
 from tasks.place_pair import open_pair
-from tests.fakes.venue import LOST_ON_THE_WAY, Answer, Script
+from tests.fakes.venue import LOST_ON_THE_WAY, WHOLE, Answer, Script
 from tests.fakes.world import SESSION, World
 
 D = Decimal
@@ -82,3 +82,29 @@ async def test_order_whose_journalling_outlasted_the_lease_is_not_sent(world: Wo
         await open_pair(desk, world.plan(), {})
     assert world.placed == 0
     assert {o.status for o in world.store.reads.orders_of_session(SESSION)} == {OrderStatus.INTENDED}
+
+
+async def test_where_history_is_dear_a_lost_request_is_asked_about_only_when_the_answer_can_be_proof(
+    world: World,
+) -> None:
+    world.venues["a"].is_history_dear = True
+    world.venues["a"].script(LOST_ON_THE_WAY)
+    end = await open_pair(world.desk(), world.plan(), {})
+    assert isinstance(end.action, Done)
+    assert end.action.status is PairStatus.FILLED
+    lost = end.state.of(end.state.plan.buy)[0].intent
+    assert world.venues["a"].asked.count(lost.client_order_id) == 2
+    assert world.positions == {"a": D("0.1"), "b": D("-0.1")}
+
+
+async def test_where_history_is_dear_a_lost_stream_is_reason_enough_to_ask_at_once(world: World) -> None:
+    """The order filled while nobody listened: only a question tells, and it need not wait for the order's time."""
+    world.venues["a"].is_history_dear = True
+    world.venues["a"].script(replace(WHOLE, answer=Answer.UNKNOWN, events_after_s=None))
+    world.clock.later(0.2, lambda: world.venues["a"].feed.disconnect(0.2))
+    end = await open_pair(world.desk(), world.plan(), {})
+    assert isinstance(end.action, Done)
+    assert end.action.status is PairStatus.FILLED
+    first = end.state.of(end.state.plan.buy)[0]
+    assert first.updated_at is not None
+    assert first.updated_at < first.intent.valid_until

@@ -76,7 +76,7 @@ async def test_orders_whose_answers_were_lost_with_the_process_are_found_and_not
 async def test_order_that_arrives_after_the_process_died_is_found(world: World) -> None:
     """It reaches the venue after the new run has asked for the first time."""
     world.die = lambda: world.clock.advance(1)  # type: ignore[method-assign]
-    await die_while_placing(world, a=Script(crash="after", arrives_after_s=3), b=Script(crash="after"))
+    await die_while_placing(world, a=Script(crash="after", arrives_after_s=1.5), b=Script(crash="after"))
     desk = world.desk(lease=False)
     course = await load_course(desk, world.session)
     async for _ in resume_open_pairs(desk, course):
