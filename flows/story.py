@@ -19,6 +19,7 @@ from core.plan import Nothing, NothingCode
 from core.risk import Severity
 from flows.books import books_summary, require_balanced
 from flows.closing import close_out
+from flows.connecting import BudgetPatience
 from flows.record import put_on_record
 from flows.steps import PREFECT, Steps
 from flows.turns import exposure_of, plan_next, settle_open_pairs, turn
@@ -54,7 +55,7 @@ async def run_session(
     await settle_open_pairs(desk, course, heart)
     if desk.store.reads.orders_of_session(desk.session_id):
         await heart.compare_positions()
-    await steps.check_funds()
+    await BudgetPatience(desk).call("fund check", steps.check_funds)
     await _begin(desk, course, heart)
     await _trade(desk, course, heart, steps)
     return await _finish(desk, course, heart, steps, board)
