@@ -25,6 +25,7 @@ from store.operations import (
     idempotency,
     leases,
     ledger,
+    naked,
     orders,
     pairs,
     rate_windows,
@@ -99,6 +100,8 @@ class Journal:
     record_entries = Operation(ledger.record_entries)
     record_closing = Operation(ledger.record_closing)
     record_funding_checks = Operation(ledger.record_funding_checks)
+
+    record_naked = Operation(naked.record_naked)
 
     record_breach = Operation(breaches.record_breach)
     acknowledge_breach = Operation(breaches.acknowledge_breach)

@@ -13,6 +13,8 @@ from core.instrument import Venue
 from core.ledger import Entry, Name, Posting, Statement
 from core.numbers import ZERO
 from store.ledger_records import Books, Opening
+from store.naked_records import NakedDay
+from store.naked_tables import NAKED_OUTSIDE
 from store.tables import LEDGER, PAIRS, STATEMENTS
 from store.writer import typed_error
 
@@ -48,14 +50,30 @@ class LedgerReads:
         ]
 
     def naked_usd_seconds(self, since: datetime, until: datetime) -> Decimal:
-        """Sum what legs of the whole installation stood alone, for pairs planned in [since, until), quote x seconds."""
+        """Sum what legs of the whole installation stood alone, quote x seconds, in whole UTC days from since to until.
+
+        Of pairs planned in [since, until), and of what stood alone on these days outside pairs.
+        """
         planned = (PAIRS.c.created_at >= since, PAIRS.c.created_at < until, PAIRS.c.naked_usd_seconds != ZERO)
         # In Python, because SQLite would add text as floats.
-        found = self._rows(select(PAIRS.c.naked_usd_seconds).where(*planned))
-        return sum((row["naked_usd_seconds"] for row in found), ZERO)
+        inside = self._rows(select(PAIRS.c.naked_usd_seconds.label("spent")).where(*planned))
+        days = (NAKED_OUTSIDE.c.day >= since, NAKED_OUTSIDE.c.day < until)
+        outside = self._rows(select(NAKED_OUTSIDE.c.usd_seconds.label("spent")).where(*days))
+        return sum((row["spent"] for row in (*inside, *outside)), ZERO)
+
+    def naked_outside(self, session_id: str) -> list[NakedDay]:
+        """Return what legs of a session stood alone outside its pairs, by UTC day, the oldest first."""
+        chosen = select(NAKED_OUTSIDE).where(NAKED_OUTSIDE.c.session_id == session_id).order_by(NAKED_OUTSIDE.c.day)
+        return [
+            NakedDay(row["day"].date(), row["usd_seconds"], row["counted_until"], row["usd"])
+            for row in self._rows(chosen)
+        ]
 
     def naked_on_day_of(self, at: datetime) -> Decimal:
-        """Sum what legs of all sessions stood alone on the UTC day of a time, quote x seconds; open pairs included."""
+        """Sum what legs of all sessions stood alone on the UTC day of a time, quote x seconds.
+
+        Pairs without an end are included, and what stands alone outside pairs as far as its run has counted it.
+        """
         return self.naked_usd_seconds(*_day_of(at))
 
     def residuals_on_day_of(self, at: datetime) -> list[tuple[Decimal, Decimal]]:

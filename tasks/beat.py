@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from core.account_terms import AccountTerms
 from core.errors import MarketDataUnavailable, VenueError
-from core.numbers import ZERO, canonical
+from core.numbers import canonical
 from core.paired_reduction import CONSEQUENCES, After
 from core.risk import AccountRiskFacts, SessionRiskFacts, Severity, assess_session
 from core.risk_state import RiskState
@@ -20,6 +20,7 @@ from tasks.desk import Desk
 from tasks.differences import MISMATCH, Wrong, described, differences, explain
 from tasks.market_view import show_market
 from tasks.money import tally
+from tasks.naked import begin, outside
 from tasks.publish import Board, say
 from tasks.risk_gate import exposure
 from tasks.settle import book_funding
@@ -149,9 +150,8 @@ class Heart:
         desk.recheck = True
         net, held = desk.net + upset.change, desk.positions
         held[upset.account_id] += upset.change
-        if net != 0:
-            marks = [mark.mark for mark in desk.marks().values()]
-            course.gap.open(min(upset.at, desk.now()), abs(net) * max(marks, default=ZERO))
+        if outside(desk) + upset.change != 0:
+            await begin(desk, course, upset.at, change=upset.change)
         shown = {f"position of {name}": canonical(q) for name, q in held.items()}
         details = {**upset.details, "netDelta": canonical(net), **shown, "then": consequence.after.value}
         if all(b.breach_id != breach_id for b in desk.store.reads.breaches(desk.session_id)):

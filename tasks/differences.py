@@ -19,6 +19,7 @@ from core.paired_reduction import Cause, by_hand, own_part
 from tasks.adoption import adopt, is_written_off
 from tasks.course import Course
 from tasks.desk import Desk
+from tasks.naked import look
 from tasks.settle import agreeing_positions
 from tasks.upsets import Tell, Upset, take_executions, take_in
 
@@ -132,10 +133,8 @@ async def _adopt(desk: Desk, course: Course, position: Position, text: str) -> N
     trades = _unjudged(desk, position.account_id, course.started_at)
     own, foreign = own_part(desk.positions[position.account_id], position.quantity)
     await adopt(desk, position, own=own, foreign=foreign, trades=trades, text=text)
-    if desk.net != 0:
-        # What stands alone from here on is followed; it is no surprise to the limits.
-        marks = [mark.mark for mark in desk.marks().values()]
-        course.gap.open(desk.now(), abs(desk.net) * max(marks, default=ZERO))
+    # What stands alone from here on is followed; it is no surprise to the limits.
+    await look(desk, course)
 
 
 def _unjudged(desk: Desk, name: str, since: datetime) -> list[Fill]:

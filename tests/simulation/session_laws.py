@@ -7,7 +7,7 @@ except the ledger, which is itself what is checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import cast
@@ -26,6 +26,7 @@ from tests.fakes.world import SESSION, World
 from tests.simulation.session_run import Endless, Lived
 
 Law = Callable[[Lived], Iterator[str]]
+_DIGITS = Decimal("1e-12")
 _EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -133,6 +134,18 @@ def naked_time_is_bounded(told: Lived) -> Iterator[str]:
         if abs(naked - pair.outcome.naked_usd_seconds) > naked / 100 + 1 and not _is_busted(world):
             yield f"pair {pair.plan.sequence}: {pair.outcome.naked_usd_seconds:.1f} booked, {naked:.1f} were naked"
         spent += naked
+    if told.last is None:
+        yield from _naked_figures(world)
+
+
+def _naked_figures(world: World) -> Iterator[str]:
+    """A session's figure is that of its pairs and of outside them, and its days add up to it."""
+    ledger, total = world.store.reads.ledger, world.session.totals.naked_usd_seconds
+    inside = sum((pair.outcome.naked_usd_seconds for pair in world.pairs), ZERO)
+    outside = sum((naked.usd_seconds for naked in ledger.naked_outside(SESSION)), ZERO)
+    days = ledger.naked_usd_seconds(_EVER, world.clock() + timedelta(days=1))
+    if abs(total - inside - outside) > _DIGITS or days != inside + outside:
+        yield f"{total} in the session, {inside} in pairs, {outside} outside them, {days} on all days"
 
 
 def volume_is_what_was_hedged(told: Lived) -> Iterator[str]:
