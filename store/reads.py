@@ -356,6 +356,20 @@ class Reads:
         found = self._all(chosen, start_of)
         return found[0] if found else None
 
+    def starts_of(self, session_id: str) -> list[Start]:
+        """Return all starts of a session, oldest first."""
+        chosen = select(STARTS).where(STARTS.c.session_id == session_id).order_by(STARTS.c.attempt)
+        return self._all(chosen, start_of)
+
+    def abandoned_sessions(self, now: datetime) -> list[str]:
+        """Return the active sessions that never sent an order and whose lease no run holds."""
+        held = (LEASES.c.scope == "session:" + SESSIONS.c.session_id) & (LEASES.c.expires_at > now)
+        chosen = select(SESSIONS.c.session_id).where(
+            SESSIONS.c.status == SessionStatus.ACTIVE.value, ~select(LEASES).where(held).exists(),
+            ~select(ORDERS).where(ORDERS.c.session_id == SESSIONS.c.session_id).exists(),
+        )  # fmt: skip
+        return self._all(chosen, lambda row: str(row["session_id"]))
+
     def unanswered_sessions(self, before: datetime) -> list[str]:
         """Return the active or paused sessions with a command from before that time that no run has finished."""
         chosen = (
