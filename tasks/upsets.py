@@ -16,12 +16,9 @@ from connectors.venue import TradeBusted
 from core.numbers import ZERO, canonical
 from core.order import Fill, FillCause
 from core.paired_reduction import Cause, beyond_own
-from core.pnl import pair_result
-from store.records import BustedFill
 from tasks.adoption import give_up_foreign
 from tasks.course import Course
 from tasks.desk import Desk
-from tasks.recover import rebuild
 
 # A venue may tell of an undone execution before we have learnt of the execution itself.
 BUST_UNKNOWN_S = 60.0
@@ -96,7 +93,8 @@ async def _bust(desk: Desk, course: Course, bust: TradeBusted, tell: Tell) -> No
     desk.foreign = [f for f in desk.foreign if (f.account_id, f.trade_id) != key]
     if is_own and busted is not None:
         _undo(desk, known)
-        await recount(desk, course, busted)
+        course.volume += busted.recount.volume
+        course.slippage_paid += busted.recount.slippage_paid
 
 
 async def _bust_unknown(desk: Desk, bust: TradeBusted, tell: Tell) -> None:
@@ -122,25 +120,6 @@ def _undo(desk: Desk, fill: Fill) -> None:
         desk.working[key] = replace(order, filled_quantity=max(ZERO, order.filled_quantity - fill.quantity))
     else:
         desk.settled[fill.account_id] -= fill.quantity * fill.side.sign
-
-
-async def recount(desk: Desk, course: Course, busted: BustedFill) -> None:
-    """What was undone is no volume: work the pair's figures out anew from the executions that are left."""
-    if busted.pair_id is None:
-        return
-    pair = desk.store.reads.pair(busted.pair_id)
-    old = pair.outcome
-    if old.completed_at is None or old.volume == 0:
-        return
-    fills = desk.store.reads.fills_of_pair(busted.pair_id)
-    result = pair_result(rebuild(desk, pair), fills, completed_at=old.completed_at)
-    new = replace(
-        old, quantity=result.quantity, volume=result.volume, price=result.price, slippage=result.slippage,
-        fees=result.fees,
-    )  # fmt: skip
-    await desk.store.journal.complete_pair(busted.pair_id, new, "worked out anew without what the venue undid")
-    course.volume += new.volume - old.volume
-    course.slippage_paid += (new.slippage or ZERO) * new.volume - (old.slippage or ZERO) * old.volume
 
 
 def _named(fills: Sequence[Fill]) -> str:

@@ -6,7 +6,7 @@ except the ledger, which is itself what is checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -150,15 +150,15 @@ def _naked_figures(world: World) -> Iterator[str]:
 
 def volume_is_what_was_hedged(told: Lived) -> Iterator[str]:
     """A pair counts the smaller of its legs, once; the session counts its pairs."""
-    world = told.world
-    if _is_busted(world):
-        return  # what is undone after a run's end is taken off by the next run only
-    booked = ZERO
+    world, booked = told.world, ZERO
+    # What is undone after a run's end is taken off by the next run only: then the journal is asked what it knows.
+    is_busted = _is_busted(world)
     for pair in world.pairs:
         booked += pair.outcome.volume
         if pair.outcome.completed_at is None:
             continue
-        legs = [_leg(world, pair, pair.plan.buy_account, 1), _leg(world, pair, pair.plan.sell_account, -1)]
+        fills = world.store.reads.fills_of_pair(pair.plan.pair_id) if is_busted else _of_pair(world, pair)
+        legs = [_leg(fills, pair.plan.buy_account, 1), _leg(fills, pair.plan.sell_account, -1)]
         quantity = max(ZERO, min(filled for filled, _ in legs))
         prices = [price for _, price in legs if price is not None] or [ZERO]
         if not quantity * min(prices) - 1 <= pair.outcome.volume <= quantity * max(prices) + 1:
@@ -300,9 +300,9 @@ def _of_pair(world: World, pair: Pair) -> list[Fill]:
     return sorted(fills, key=lambda f: f.venue_time)
 
 
-def _leg(world: World, pair: Pair, account_id: str, sign: int) -> tuple[Decimal, Decimal | None]:
+def _leg(fills: Sequence[Fill], account_id: str, sign: int) -> tuple[Decimal, Decimal | None]:
     """What a leg filled in its direction, and the average price of that."""
-    own = [f for f in _of_pair(world, pair) if f.account_id == account_id]
+    own = [f for f in fills if f.account_id == account_id]
     ahead = [f for f in own if f.side.sign == sign]
     taken = sum((f.quantity for f in ahead), ZERO)
     price = sum((f.quantity * f.price for f in ahead), ZERO) / taken if taken else None
