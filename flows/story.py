@@ -6,9 +6,7 @@ by the same path every time.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +16,7 @@ from core.numbers import ZERO, canonical
 from core.plan import Nothing, NothingCode
 from core.risk import Severity
 from flows.books import books_summary, require_balanced
+from flows.cancelling import Cancel
 from flows.closing import close_out
 from flows.connecting import BudgetPatience
 from flows.record import put_on_record
@@ -43,13 +42,16 @@ WIND_DOWN_S = 600.0
 
 
 async def run_session(
-    desk: Desk, session: Session, steps: Steps = PREFECT, board: Board | None = None
+    desk: Desk, session: Session, steps: Steps = PREFECT, board: Board | None = None, *, cancel: Cancel | None = None
 ) -> dict[str, Any]:  # fmt: skip
-    """Recover, check, trade, wind down, settle; the current desk must be this one. Returns the summary."""
+    """Recover, check, trade, wind down, settle; the current desk must be this one. Returns the summary.
+
+    cancel: whether the run is cancelled, which may be so before it begins.
+    """
     board = board or Board()
     course = await load_course(desk, session)
     heart = Heart(desk, course, board)
-    _listen_for_cancel(course)
+    (cancel or Cancel()).attend(course)
     await desk.store.journal.reopen_commands(desk.session_id)
     await finish_reductions(desk)
     await settle_open_pairs(desk, course, heart)
@@ -181,14 +183,6 @@ async def complete(desk: Desk, course: Course, heart: Heart, settlement: Settlem
     )  # fmt: skip
     await say(desk, "status", "session_update", {"status": "completed"})
     return await put_on_record(desk.store, desk.session_id, desk.now())
-
-
-def _listen_for_cancel(course: Course) -> None:
-    """Cancel arrives as SIGTERM with a grace period: wind down like stop instead of being torn in mid-order."""
-    try:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, course.close, "cancelled in Prefect")
-    except (NotImplementedError, RuntimeError, ValueError):
-        _log.debug("not the main thread: cancel cannot be listened for here")
 
 
 def _left_over(settlement: Settlement) -> str:
