@@ -125,6 +125,9 @@ async def _take_by_hand(desk: Desk, course: Course, position: Position, tell: Te
         text = f"{name}: trades by hand took {canonical(abs(found.written_off))} of the session's position and more"
         await tell(Upset(Cause.MANUAL_TRADE, details, text, name, found.written_off, last.venue_time))
         await _adopt(desk, course, position, text)
+    elif found.taken and found.foreign != theirs:
+        text = f"{name}: trades by hand went beyond what they took; {canonical(found.foreign)} there is somebody else's"
+        await _adopt(desk, course, position, text)
     elif not found.taken and abs(found.foreign) < abs(theirs):
         await _adopt(desk, course, position, f"{name}: somebody reduced what they hold there themselves")
 

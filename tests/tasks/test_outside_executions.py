@@ -138,3 +138,31 @@ async def test_what_a_person_acknowledged_opens_a_gap_to_be_followed_and_ends_no
     assert course.closing is None
     assert course.gap.since is not None
     assert course.gap.usd == D("0.04") * a.mid
+
+
+async def test_a_hand_that_turns_the_account_round_in_two_executions_leaves_nothing_unexplained(world: World) -> None:
+    """What goes beyond the session's own position is somebody else's, in one execution with it or in the next."""
+    desk, course, heart = await holding(world)
+    a = world.venues["a"]
+    a.meddle(D("-0.1"))
+    a.meddle(D("-0.1"))
+    world.clock.advance(1)
+    await heart.beat()
+    assert [b.category for b in world.store.reads.breaches(SESSION, open_only=True)] == ["manual_trade"]
+    assert course.paused is not None
+    assert desk.positions == {"a": ZERO, "b": D("-0.1")}
+    assert desk.foreign_held == {"a": D("-0.1")}
+    world.die()
+    desk = world.desk()
+    await load_course(desk, world.session)
+    assert desk.positions == {"a": ZERO, "b": D("-0.1")}
+    assert desk.foreign_held == {"a": D("-0.1")}
+
+
+async def test_an_increase_by_hand_alone_is_told_and_waits_for_a_person(world: World) -> None:
+    desk, _, heart = await holding(world)
+    world.venues["a"].meddle(D("0.1"))
+    world.clock.advance(1)
+    await heart.beat()
+    assert [b.category for b in world.store.reads.breaches(SESSION, open_only=True)] == ["position_mismatch"]
+    assert desk.foreign_held == {}
