@@ -25,7 +25,7 @@ from tasks.publish import Board, say
 from tasks.risk_gate import exposure
 from tasks.settle import book_funding
 from tasks.standing import announcement
-from tasks.upsets import Upset, take_in
+from tasks.upsets import TOO_OFTEN, Upset, forced_too_often, take_in
 from tasks.venue_facts import (
     CLOCK_EVERY_S,
     STATUS_EVERY_S,
@@ -140,6 +140,9 @@ class Heart:
         if ours:
             desk.payments.extend(await desk.store.journal.record_funding(desk.session_id, ours))
         await take_in(desk, course, self._upset)
+        if course.closing is None and (often := forced_too_often(desk)) is not None:
+            await self.breach(TOO_OFTEN, Severity.CRITICAL, {"reason": often, "then": After.STAND_STILL.value})
+            await self.pause(often)
 
     async def _upset(self, upset: Upset) -> None:
         """Write what changed a leg from outside, once, and decide what the session does; the other legs follow."""
@@ -266,7 +269,7 @@ class Heart:
                         exposure(desk, n),
                         marks[n].mark if n in marks else None,
                         desk.margins.get(n),
-                        self._liquidation(n),
+                        *self._liquidation(n),
                     )
                     for n in desk.accounts
                 ),
@@ -284,10 +287,18 @@ class Heart:
             if found.severity is Severity.CRITICAL and course.closing is None:
                 course.close(f"{found.category}: {', '.join(f'{k} {v}' for k, v in found.details.items())}")
 
-    def _liquidation(self, name: str) -> Decimal | None:
-        """The liquidation price as the venue last said it, if that was about the position we hold now."""
-        held = self._desk.held.get(name)
-        return held.liquidation_price if held is not None and held.quantity == self._desk.positions[name] else None
+    def _liquidation(self, name: str) -> tuple[Decimal | None, Decimal | None]:
+        """The liquidation price as the venue last said it, and of how much: of all that is there, whoever made it.
+
+        Nothing is said where the account has traded since, so that it is about another position.
+        """
+        desk, held = self._desk, self._desk.held.get(name)
+        if held is None:
+            return None, None
+        traded = [f.received_time for f in (*desk.fills, *desk.foreign) if f.account_id == name]
+        if held.quantity != desk.expected[name] and max(traded, default=held.received_time) > held.received_time:
+            return None, None
+        return held.liquidation_price, held.quantity
 
     def _watch_goal(self) -> None:
         desk, course = self._desk, self._course

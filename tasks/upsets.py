@@ -15,13 +15,23 @@ from decimal import Decimal
 from connectors.venue import TradeBusted
 from core.numbers import ZERO, canonical
 from core.order import Fill, FillCause
-from core.paired_reduction import Cause, beyond_own
+from core.paired_reduction import (
+    CONSEQUENCES,
+    FORCED_MAX,
+    FORCED_WINDOW_S,
+    After,
+    Cause,
+    beyond_own,
+    times_forced,
+)
 from tasks.adoption import give_up_foreign
 from tasks.course import Course
 from tasks.desk import Desk
 
 # A venue may tell of an undone execution before we have learnt of the execution itself.
 BUST_UNKNOWN_S = 60.0
+TOO_OFTEN = "deleveraged_often"
+_GOES_ON = frozenset(cause.value for cause, found in CONSEQUENCES.items() if found.after is After.GO_ON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,23 @@ async def _bust_unknown(desk: Desk, bust: TradeBusted, tell: Tell) -> None:
     details = {"accountId": bust.account_id, "tradeId": bust.trade_id}
     text = f"{bust.venue} undid an execution that is not in the journal"
     await tell(Upset(Cause.TRADE_BUST, details, text, bust.account_id, ZERO, bust.at))
+
+
+def forced_too_often(desk: Desk) -> str | None:
+    """Say that the venues took from legs too often for a session to go on by itself; None when they did not.
+
+    What a person has acknowledged before counts no more.
+    """
+    told = desk.store.reads.breaches(desk.session_id)
+    answers = [b.acknowledged_at for b in told if b.category == TOO_OFTEN]
+    if None in answers:
+        return None
+    since = max((at for at in answers if at is not None), default=None)
+    times = [b.created_at for b in told if b.category in _GOES_ON and (since is None or b.created_at > since)]
+    count = times_forced(times, desk.now())
+    if count < FORCED_MAX:
+        return None
+    return f"legs were deleveraged {count} times within {FORCED_WINDOW_S / 60:.0f} minutes"
 
 
 def _undo(desk: Desk, fill: Fill) -> None:

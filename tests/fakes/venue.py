@@ -199,7 +199,8 @@ class FakeVenue:
 
     floor: all fakes of the same venue, so that own orders of several accounts are watched as well. placed: every
     client order id ever sent, in order. path: each execution with the position before it, undone ones too. meddled:
-    base units somebody else traded on this account. stuck: the book that the stream shows since it stands still.
+    base units somebody else traded on this account. liquidation: the price the venue tells with the position.
+    stuck: the book that the stream shows since it stands still.
     """
 
     ref: AccountRef
@@ -223,6 +224,7 @@ class FakeVenue:
     path: list[tuple[Fill, Decimal]] = field(default_factory=list)
     payments: list[FundingPayment] = field(default_factory=list)
     meddled: Decimal = ZERO
+    liquidation: Decimal | None = None
     stuck: Book | None = None
     violations: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
@@ -400,7 +402,9 @@ class FakeVenue:
             return []
         now = self.clock()
         return [
-            Position(self.venue, self.account_id, self.market.symbol, self.position, self.mid, None, None, now)
+            Position(
+                self.venue, self.account_id, self.market.symbol, self.position, self.mid, None, self.liquidation, now
+            )
         ]  # fmt: skip
 
     async def place(self, intent: OrderIntent) -> PlaceOutcome:
