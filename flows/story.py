@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.errors import SessionHalted, VenueError
+from core.errors import RateLimited, SessionHalted, VenueError
 from core.numbers import ZERO, canonical
 from core.plan import Nothing, NothingCode
 from core.risk import Severity
@@ -38,6 +38,7 @@ _log = logging.getLogger("hedging.session")
 BEAT_S = 1.0
 PATIENCE_S = 0.5
 HALTED_BEAT_S = 5.0
+COMPARE_S = 20.0
 WIND_DOWN_S = 600.0
 
 
@@ -55,12 +56,33 @@ async def run_session(
     await desk.store.journal.reopen_commands(desk.session_id)
     await finish_reductions(desk)
     await settle_open_pairs(desk, course, heart)
+    patience = BudgetPatience(desk)
     if desk.store.reads.orders_of_session(desk.session_id):
-        await heart.compare_positions()
-    await BudgetPatience(desk).call("fund check", steps.check_funds)
+        await _compare(desk, heart, patience)
+    await patience.call("fund check", steps.check_funds)
     await _begin(desk, course, heart)
     await _trade(desk, course, heart, steps)
     return await _finish(desk, course, heart, steps, board)
+
+
+async def _compare(desk: Desk, heart: Heart, patience: BudgetPatience) -> None:
+    """Learn whose the positions are before accounts are judged by them; a venue that cannot say yet is waited for.
+
+    Raises VenueError where it cannot be read within COMPARE_S: that is no reason to accuse somebody of trading there.
+    """
+    give_up = desk.now() + timedelta(seconds=COMPARE_S)
+    while True:
+        try:
+            if await patience.call("positions", heart.settle_differences) or desk.now() > give_up:
+                return
+        except RateLimited:
+            raise
+        except VenueError as error:
+            if desk.now() > give_up:
+                raise
+            _log.warning("session %s: positions cannot be compared yet (%s)", desk.session_id, error)
+        await desk.outside.sleep(BEAT_S)
+        await desk.keep_lease()
 
 
 async def _begin(desk: Desk, course: Course, heart: Heart) -> None:

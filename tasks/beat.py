@@ -18,6 +18,16 @@ from tasks.account_terms import TERMS_EVERY_S, changed_terms
 from tasks.course import Course
 from tasks.desk import Desk
 from tasks.differences import MISMATCH, Wrong, described, differences, explain
+from tasks.foreign_orders import (
+    FOREIGN_ORDER,
+    ORDERS_EVERY_S,
+    TOLD_MAX,
+    breach_id,
+    foreign_orders,
+    may_look,
+    sentence,
+)
+from tasks.foreign_orders import described as described_order
 from tasks.market_view import show_market
 from tasks.money import tally
 from tasks.naked import begin, outside
@@ -64,6 +74,8 @@ class Heart:
         in_flight = any(not order.status.is_final for order in desk.working.values())
         if not in_flight and (self._due("positions", POSITIONS_EVERY_S) or desk.recheck):
             await self.compare_positions()
+        if may_look(desk) and self._due("orders", ORDERS_EVERY_S):
+            await self._tell_foreign_orders()
         if self._due("funding", FUNDING_EVERY_S):
             await self._read_funding()
         await self._look_around()
@@ -103,17 +115,24 @@ class Heart:
 
         A venue may be late with its positions after a fill, so only a difference that lasts is believed.
         """
-        desk, course = self._desk, self._course
-        desk.recheck = False
         try:
-            wrong = await differences(desk)
-            if wrong:
-                wrong = await explain(desk, course, wrong, self._upset)
+            await self.settle_differences()
         except VenueError as error:
-            desk.notices.append(f"positions could not be read ({error})")
-            return
+            self._desk.notices.append(f"positions could not be read ({error})")
+
+    async def settle_differences(self) -> bool:
+        """Compare positions; False where a venue may only be late, so that the same must be asked again.
+
+        Raises VenueError: what could not be read is neither explained nor a difference.
+        """
+        desk, is_late = self._desk, False
+        desk.recheck = False
+        wrong = await differences(desk)
+        if wrong:
+            wrong, is_late = await explain(desk, self._course, wrong, self._upset)
         if wrong:
             await self._unexplained(wrong)
+        return not is_late
 
     async def _unexplained(self, wrong: Wrong) -> None:
         await self.breach(MISMATCH, Severity.CRITICAL, described(self._desk, wrong))
@@ -143,6 +162,20 @@ class Heart:
         if course.closing is None and (often := forced_too_often(desk)) is not None:
             await self.breach(TOO_OFTEN, Severity.CRITICAL, {"reason": often, "then": After.STAND_STILL.value})
             await self.pause(often)
+
+    async def _tell_foreign_orders(self) -> None:
+        """Warn of each order of somebody else once; told before it is known, so that a crash cannot swallow it."""
+        desk = self._desk
+        for found in await foreign_orders(desk):
+            told = desk.store.reads.breaches(desk.session_id)
+            ids, still_open = {b.breach_id for b in told}, sum(b.category == FOREIGN_ORDER and b.is_open for b in told)
+            for report in found.new:
+                desk.notices.append(sentence(report))
+                this = breach_id(desk, report)
+                if this not in ids and still_open < TOLD_MAX:
+                    await self._write(this, FOREIGN_ORDER, Severity.WARNING, described_order(report))
+                    still_open += 1
+            await desk.store.journal.record_foreign_orders(found.account, desk.symbol, found.orders, at=desk.now())
 
     async def _upset(self, upset: Upset) -> None:
         """Write what changed a leg from outside, once, and decide what the session does; the other legs follow."""

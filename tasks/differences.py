@@ -41,11 +41,11 @@ async def differences(desk: Desk) -> Wrong:
     return _still_wrong(desk, found)
 
 
-async def explain(desk: Desk, course: Course, wrong: Wrong, tell: Tell) -> Wrong:
+async def explain(desk: Desk, course: Course, wrong: Wrong, tell: Tell) -> tuple[Wrong, bool]:
     """Look differences up in the venues' executions and in what people acknowledged; return what nobody explains.
 
-    What may only be late is left out, and looked at again at the next beat. Raises VenueError when executions cannot be
-    read.
+    What may only be late is left out, and looked at again at the next beat; the second says whether there was any.
+    Raises VenueError when executions cannot be read.
     """
     late = await _look_up(desk, course, wrong)
     desk.recheck |= bool(late)
@@ -60,7 +60,7 @@ async def explain(desk: Desk, course: Course, wrong: Wrong, tell: Tell) -> Wrong
         for name, position in wrong.items():
             await _adopt(desk, course, position, f"{name}: a person acknowledged what the venue shows")
         wrong = {}
-    return wrong
+    return wrong, bool(late)
 
 
 def described(desk: Desk, wrong: Mapping[str, Position]) -> dict[str, str]:
