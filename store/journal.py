@@ -22,6 +22,7 @@ from store.operations import (
     events,
     facts,
     fills,
+    foreign_orders,
     idempotency,
     leases,
     ledger,
@@ -101,6 +102,7 @@ class Journal:
     record_closing = Operation(ledger.record_closing)
     record_funding_checks = Operation(ledger.record_funding_checks)
 
+    record_foreign_orders = Operation(foreign_orders.record_foreign_orders)
     record_naked = Operation(naked.record_naked)
 
     record_breach = Operation(breaches.record_breach)

@@ -12,7 +12,19 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, String, cast, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    String,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 
 from core.account import Position
@@ -27,6 +39,7 @@ from store.api_records import ApiKey, Start
 from store.api_rows import api_key_of, start_of
 from store.engine import to_json
 from store.errors import BreachNotFound, RecordNotFound, SessionNotFound
+from store.foreign_reads import ForeignReads
 from store.ledger_reads import LedgerReads
 from store.pair_reads import PairReads
 from store.records import (
@@ -82,6 +95,18 @@ T = TypeVar("T")
 PAGE_MAX = 1000
 _LIVE = tuple(status.value for status in OrderStatus if not status.is_final)
 
+# What every beat of every session asks: written once, because building a statement costs more than running it.
+_OF_SESSION = bindparam("session_id")
+_BREACHES = (
+    select(BREACHES).where(BREACHES.c.session_id == _OF_SESSION).order_by(BREACHES.c.created_at, BREACHES.c.breach_id)
+)
+_OPEN_BREACHES = _BREACHES.where(BREACHES.c.acknowledged_at.is_(None))
+_PENDING_COMMANDS = (
+    select(COMMANDS)
+    .where(COMMANDS.c.session_id == _OF_SESSION, COMMANDS.c.taken_at.is_(None), COMMANDS.c.done_at.is_(None))
+    .order_by(COMMANDS.c.command_id)
+)
+
 
 class Reads:
     """Questions to the operational store."""
@@ -90,6 +115,7 @@ class Reads:
         self._engine = engine
         self.ledger = LedgerReads(engine)
         self.paged = PairReads(engine)
+        self.foreign = ForeignReads(engine)
 
     def account(self, account_id: str) -> Account:
         """Return one registered account; raise RecordNotFound."""
@@ -251,10 +277,7 @@ class Reads:
 
     def breaches(self, session_id: str, *, open_only: bool = False) -> list[Breach]:
         """Return a session's breaches, oldest first; open_only leaves out the acknowledged ones."""
-        chosen = select(BREACHES).where(BREACHES.c.session_id == session_id)
-        if open_only:
-            chosen = chosen.where(BREACHES.c.acknowledged_at.is_(None))
-        return self._all(chosen.order_by(BREACHES.c.created_at, BREACHES.c.breach_id), breach_of)
+        return self._all(_OPEN_BREACHES if open_only else _BREACHES, breach_of, session_id=session_id)
 
     def commands(self, session_id: str) -> list[Command]:
         """Return everything that was asked of a session, oldest first."""
@@ -263,10 +286,7 @@ class Reads:
 
     def pending_commands(self, session_id: str) -> list[Command]:
         """Return the commands that no run has taken, oldest first."""
-        chosen = select(COMMANDS).where(
-            COMMANDS.c.session_id == session_id, COMMANDS.c.taken_at.is_(None), COMMANDS.c.done_at.is_(None)
-        )
-        return self._all(chosen.order_by(COMMANDS.c.command_id), command_of)
+        return self._all(_PENDING_COMMANDS, command_of, session_id=session_id)
 
     def lease(self, scope: str) -> Lease | None:
         """Return who holds a scope, perhaps expired; None when nobody ever took it or it was given back."""
@@ -398,9 +418,11 @@ class Reads:
             payments = connection.execute(funding).scalars().all()
         return _totals([pair_of(row) for row in pairs], [fill_of(row) for row in fills], sum(payments, ZERO))
 
-    def _all(self, statement: Select[*tuple[object, ...]], read: Callable[[RowMapping], T]) -> list[T]:
+    def _all(
+        self, statement: Select[*tuple[object, ...]], read: Callable[[RowMapping], T], **parameters: object
+    ) -> list[T]:
         with self._snapshot() as connection:
-            return [read(row) for row in connection.execute(statement).mappings()]
+            return [read(row) for row in connection.execute(statement, parameters).mappings()]
 
     def _count(self, statement: Select[int]) -> int:
         with self._snapshot() as connection:
