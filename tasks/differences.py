@@ -95,6 +95,11 @@ async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> set[str]:
         told = [f for f in desk.forced if f.account_id == name and f.symbol == desk.symbol]
         told += _unjudged(desk, name, course.started_at)
         left = wrong[name].quantity - desk.expected[name] - _signed(told)
+        back = _listed_back(desk, name)
+        if back and left == _signed([undoing for _, undoing in back]):
+            undone = [fill for pair in back for fill in pair]
+            desk.busts += [TradeBusted(f.venue, name, f.symbol, f.trade_id, back[0][1].venue_time) for f in undone]
+            continue
         if not gone or left != -_signed(gone):
             continue
         if any(f.received_time > old_enough for f in gone):
@@ -102,6 +107,23 @@ async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> set[str]:
             continue
         desk.busts += [TradeBusted(f.venue, name, f.symbol, f.trade_id, desk.now()) for f in gone]
     return late
+
+
+def _listed_back(desk: Desk, name: str) -> list[tuple[Fill, Fill]]:
+    """Executions of own orders that the venue lists a second time on the other side: each with what undoes it.
+
+    A venue without a word for an undone trade shows it so; nothing else trades against the side of its own order.
+    """
+    found: list[tuple[Fill, Fill]] = []
+    undone = [f for f in desk.fills if f.account_id == name]
+    for back in [f for f in desk.foreign if f.account_id == name and f.symbol == desk.symbol]:
+        same = (back.venue_order_id, back.side.opposite, back.quantity, back.price)
+        for fill in undone:
+            if (fill.venue_order_id, fill.side, fill.quantity, fill.price) == same:
+                found.append((fill, back))
+                undone.remove(fill)
+                break
+    return found
 
 
 async def _take_by_hand(desk: Desk, course: Course, position: Position, tell: Tell) -> None:
