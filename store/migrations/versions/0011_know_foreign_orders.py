@@ -28,9 +28,9 @@ def upgrade() -> None:
         sa.Column("seen_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "venue_order_id", name=op.f("pk_foreign_orders")),
     )
-    op.create_index(op.f("ix_foreign_orders_venue"), "foreign_orders", ["venue", "symbol"])
+    op.create_index(op.f("ix_foreign_orders_venue_symbol"), "foreign_orders", ["venue", "symbol"])
 
 
 def downgrade() -> None:
-    op.drop_index(op.f("ix_foreign_orders_venue"), table_name="foreign_orders")
+    op.drop_index(op.f("ix_foreign_orders_venue_symbol"), table_name="foreign_orders")
     op.drop_table("foreign_orders")
