@@ -12,19 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    RowMapping,
-    Select,
-    String,
-    bindparam,
-    cast,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, String, cast, func, or_, select
 from sqlalchemy.exc import DBAPIError
 
 from core.account import Position
@@ -35,6 +23,7 @@ from core.numbers import ZERO
 from core.order import Fill, Order, OrderStatus, Side
 from core.pair import PairStatus
 from core.risk import OwnOrder
+from store import statements
 from store.api_records import ApiKey, Start
 from store.api_rows import api_key_of, start_of
 from store.engine import to_json
@@ -94,18 +83,6 @@ from store.writer import typed_error
 T = TypeVar("T")
 PAGE_MAX = 1000
 _LIVE = tuple(status.value for status in OrderStatus if not status.is_final)
-
-# What every beat of every session asks: written once, because building a statement costs more than running it.
-_OF_SESSION = bindparam("session_id")
-_BREACHES = (
-    select(BREACHES).where(BREACHES.c.session_id == _OF_SESSION).order_by(BREACHES.c.created_at, BREACHES.c.breach_id)
-)
-_OPEN_BREACHES = _BREACHES.where(BREACHES.c.acknowledged_at.is_(None))
-_PENDING_COMMANDS = (
-    select(COMMANDS)
-    .where(COMMANDS.c.session_id == _OF_SESSION, COMMANDS.c.taken_at.is_(None), COMMANDS.c.done_at.is_(None))
-    .order_by(COMMANDS.c.command_id)
-)
 
 
 class Reads:
@@ -277,7 +254,9 @@ class Reads:
 
     def breaches(self, session_id: str, *, open_only: bool = False) -> list[Breach]:
         """Return a session's breaches, oldest first; open_only leaves out the acknowledged ones."""
-        return self._all(_OPEN_BREACHES if open_only else _BREACHES, breach_of, session_id=session_id)
+        return self._all(
+            statements.OPEN_BREACHES if open_only else statements.BREACHES_OF_SESSION, breach_of, session_id=session_id
+        )
 
     def commands(self, session_id: str) -> list[Command]:
         """Return everything that was asked of a session, oldest first."""
@@ -286,7 +265,7 @@ class Reads:
 
     def pending_commands(self, session_id: str) -> list[Command]:
         """Return the commands that no run has taken, oldest first."""
-        return self._all(_PENDING_COMMANDS, command_of, session_id=session_id)
+        return self._all(statements.PENDING_COMMANDS, command_of, session_id=session_id)
 
     def lease(self, scope: str) -> Lease | None:
         """Return who holds a scope, perhaps expired; None when nobody ever took it or it was given back."""
