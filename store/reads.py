@@ -324,8 +324,10 @@ class Reads:
         return self._count(counted)
 
     def views(self, session_ids: Collection[str]) -> dict[str, tuple[datetime, dict[str, object]]]:
-        """Return what each of these sessions saw last, with the time; a session that never ran is absent."""
-        chosen = select(SESSION_VIEWS).where(SESSION_VIEWS.c.session_id.in_(list(session_ids)))
+        """Return what each of these sessions saw last, with the time; one that never ran, or is over, is absent."""
+        over = [status.value for status in SessionStatus if status.is_final]
+        chosen = select(SESSION_VIEWS).join(SESSIONS, SESSIONS.c.session_id == SESSION_VIEWS.c.session_id)
+        chosen = chosen.where(SESSION_VIEWS.c.session_id.in_(list(session_ids)), SESSIONS.c.status.not_in(over))
         found = self._all(chosen, lambda row: (str(row["session_id"]), row["at"], dict(row["payload"])))
         return {session_id: (at, payload) for session_id, at, payload in found}
 
