@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Engine, RowMapping, bindparam, select, union_all
 from sqlalchemy.exc import DBAPIError
 
 from core.instrument import Venue
@@ -17,6 +17,17 @@ from store.naked_records import NakedDay
 from store.naked_tables import NAKED_OUTSIDE
 from store.tables import LEDGER, PAIRS, STATEMENTS
 from store.writer import typed_error
+
+# Asked at every beat of every session, so written once. Summed in Python, because SQLite would add text as floats.
+_SINCE, _UNTIL = bindparam("since", type_=PAIRS.c.created_at.type), bindparam("until", type_=PAIRS.c.created_at.type)
+_NAKED = union_all(
+    select(PAIRS.c.naked_usd_seconds.label("spent")).where(
+        PAIRS.c.created_at >= _SINCE, PAIRS.c.created_at < _UNTIL, PAIRS.c.naked_usd_seconds != ZERO
+    ),
+    select(NAKED_OUTSIDE.c.usd_seconds.label("spent")).where(
+        NAKED_OUTSIDE.c.day >= _SINCE, NAKED_OUTSIDE.c.day < _UNTIL
+    ),
+)
 
 
 class LedgerReads:
@@ -54,12 +65,7 @@ class LedgerReads:
 
         Of pairs planned in [since, until), and of what stood alone on these days outside pairs.
         """
-        planned = (PAIRS.c.created_at >= since, PAIRS.c.created_at < until, PAIRS.c.naked_usd_seconds != ZERO)
-        # In Python, because SQLite would add text as floats.
-        inside = self._rows(select(PAIRS.c.naked_usd_seconds.label("spent")).where(*planned))
-        days = (NAKED_OUTSIDE.c.day >= since, NAKED_OUTSIDE.c.day < until)
-        outside = self._rows(select(NAKED_OUTSIDE.c.usd_seconds.label("spent")).where(*days))
-        return sum((row["spent"] for row in (*inside, *outside)), ZERO)
+        return sum((row["spent"] for row in self._rows(_NAKED, since=since, until=until)), ZERO)
 
     def naked_outside(self, session_id: str) -> list[NakedDay]:
         """Return what legs of a session stood alone outside its pairs, by UTC day, the oldest first."""
@@ -83,10 +89,10 @@ class LedgerReads:
         found = self._rows(select(STATEMENTS.c.residual, STATEMENTS.c.dust).where(*closed))
         return [(row["residual"], row["dust"]) for row in found]
 
-    def _rows(self, statement: object) -> list[RowMapping]:
+    def _rows(self, statement: object, **parameters: object) -> list[RowMapping]:
         try:
             with self._engine.connect() as connection, connection.begin():
-                return list(connection.execute(statement).mappings())  # type: ignore[call-overload]
+                return list(connection.execute(statement, parameters).mappings())  # type: ignore[call-overload]
         except DBAPIError as error:
             raise typed_error(error) from error
 

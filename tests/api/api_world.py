@@ -33,6 +33,7 @@ from store import Store
 from store.api_records import Scope
 from store.home import Home
 from tests.fakes.clock import FakeClock
+from tests.fakes.empty_store import lay_empty_store
 from tests.fakes.venue import FakeVenue
 from tests.fakes.world import market
 
@@ -148,6 +149,7 @@ class ApiWorld:
     @asynccontextmanager
     async def opened(self, scopes: tuple[Scope, ...] = (Scope.ADMIN,)) -> AsyncIterator[Api]:
         """One living app with a key of these scopes."""
+        lay_empty_store(self.home.path)
         app = self.app()
         async with app.router.lifespan_context(app):
             api = Api(self, app)
