@@ -21,8 +21,9 @@ up: .venv/.run            ## twins, Prefect and the deployments in the foregroun
 down: .venv/.run          ## stop what `make up` started
 	@$(BIN)/hedge down
 
+# Compiled files may be written: each process of the suite would compile all it imports again.
 test: .venv/.dev          ## the whole suite
-	$(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(WORKERS) --no-loadscope-reorder
 
 contract-quirks: .venv/.dev ## every contract card under every value of the twins' switches; writes docs/contract.md
 	@mkdir -p var

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 
@@ -17,7 +18,6 @@ from store.home import Home
 
 _TRIES = 8
 _ASYNC_TRIES = 3
-_TERMINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,14 @@ class Unclear:
 
 
 RunOutcome = Created | NotCreated | Unclear
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """The type of a run's state, as Prefect names it, or GONE when there is no such run; since: aware, where told."""
+
+    type: str
+    since: datetime | None
 
 
 class PrefectUnreachable(HedgeError):
@@ -89,19 +97,18 @@ class Runs:
         found = await self.find(session_id=session_id, attempt=attempt, reason=reason)
         return Unclear(reason) if loose and isinstance(found, NotCreated) else found
 
-    async def is_over(self, flow_run_id: str) -> bool | None:
-        """Tell whether a run has ended (or is gone); None while it waits to begin. Raises PrefectUnreachable."""
+    async def state_of(self, flow_run_id: str) -> RunState:
+        """Return what Prefect says of a run. Raises PrefectUnreachable."""
         try:
             answer = await self._client.get(f"/api/flow_runs/{flow_run_id}")
             if answer.status_code == httpx.codes.NOT_FOUND:
-                return True
+                return RunState("GONE", None)
             answer.raise_for_status()
-            state = str(answer.json()["state_type"])
-        except (httpx.HTTPError, ValueError, KeyError) as error:
+            document = answer.json()
+            since = (document.get("state") or {}).get("timestamp")
+            return RunState(str(document["state_type"]), None if since is None else datetime.fromisoformat(since))
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PrefectUnreachable(f"Prefect does not answer ({type(error).__name__})") from None
-        if state in ("SCHEDULED", "PENDING"):
-            return None
-        return state in _TERMINAL
 
     async def is_healthy(self) -> bool:
         """Tell whether Prefect answers."""

@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from itertools import count
 
+from api.abandoned import BringBack, Fate, GiveUp, Wait, fate_of, next_step
 from api.errors import ServiceUnavailable
 from api.runs import Created, NotCreated, PrefectUnreachable, RunOutcome, Runs, Unclear
 from core.errors import HedgeError
-from store import Store
+from store import Session, SessionStatus, Store
 from store.api_records import Start, StartState
 
 _log = logging.getLogger("hedging.api.starts")
@@ -26,7 +27,7 @@ CLAIM_S = 30.0
 TURN_S = 1.0
 GIVE_UP_S = 900.0
 COMMAND_AGE_S = 2.0
-RUN_SETTLES_S = 45.0
+LOOK_S = 5.0
 
 
 class Starter:
@@ -42,6 +43,7 @@ class Starter:
         self._sleep = sleep
         self._holder = f"api/{uuid.uuid4()}"
         self._claims = count(1)
+        self._look_at = clock()
 
     async def start(self, session_id: str) -> RunOutcome:
         """Make a pending session active and have its run created: Created, or Unclear (it will be, or was).
@@ -80,7 +82,7 @@ class Starter:
                 _log.exception("starts cannot be looked after now; trying again")
 
     async def turn(self) -> None:
-        """Take up open starts that nobody carries out, and sessions that were commanded and have no run."""
+        """Take up open starts that nobody carries out, and sessions without a run: commanded, or not traded yet."""
         claimed = await self._store.journal.claim_starts(holder=self._claimant(), now=self._clock(), claim_s=CLAIM_S)
         for start in claimed:
             too_old = self._clock() - start.created_at > timedelta(seconds=GIVE_UP_S)
@@ -91,6 +93,10 @@ class Starter:
         before = self._clock() - timedelta(seconds=COMMAND_AGE_S)
         for session_id in await asyncio.to_thread(self._store.reads.unanswered_sessions, before):
             await self.revive(session_id)
+        if self._clock() >= self._look_at:
+            self._look_at = self._clock() + timedelta(seconds=LOOK_S)
+            for session_id in await asyncio.to_thread(self._store.reads.abandoned_sessions, self._clock()):
+                await self.bring_back(session_id)
 
     async def _carry_out(self, start: Start, *, too_old: bool = False) -> RunOutcome:
         """Have the run created; of a start that is too old only find out whether there is one."""
@@ -122,6 +128,42 @@ class Starter:
         """Name whoever claims a start now: a claim that ran out must not pass for one made later in this process."""
         return f"{self._holder}/{next(self._claims)}"
 
+    async def bring_back(self, session_id: str) -> None:
+        """Have another run created for a session that has sent no order and lost its run; end it when that is vain."""
+        reads, now = self._store.reads, self._clock()
+        session = await asyncio.to_thread(reads.session, session_id)
+        starts = await asyncio.to_thread(reads.starts_of, session_id)
+        lease = await asyncio.to_thread(reads.lease, f"session:{session_id}")
+        if starts and starts[-1].state is StartState.OPEN:
+            return
+        last_sign_at = lease.expires_at if lease is not None else session.started_at or session.created_at
+        step = next_step(starts, last_sign_at, now)
+        if isinstance(step, Wait):
+            return
+        fate = await self._fate(session, starts[-1] if starts else None)
+        if fate is Fate.CANCELLED:
+            await self._end(session_id, "CANCELLED: the run was cancelled")
+        elif fate is Fate.GONE and isinstance(step, GiveUp):
+            await self._end(session_id, f"{PrefectUnreachable.code}: {step.reason}")
+        elif fate is Fate.GONE and isinstance(step, BringBack):
+            known = max([session.attempt, *(start.attempt for start in starts)])
+            start = await self._store.journal.open_restart(
+                session_id, holder=self._claimant(), now=now, claim_s=CLAIM_S, untraded_since=known, reason=step.text
+            )  # fmt: skip
+            if start is not None:
+                _log.warning("session %s: %s", session_id, step.text)
+                await self._carry_out(start)
+
+    async def _end(self, session_id: str, reason: str) -> None:
+        """End a session that has sent no order; a run that came meanwhile finds it ended, and sends none."""
+        now, failed = self._clock(), SessionStatus.FAILED
+        await self._store.journal.set_session_status(session_id, (SessionStatus.ACTIVE,), failed, at=now, reason=reason)
+        payload = {"status": failed.value, "reason": reason, "recoverable": False}
+        await self._store.journal.append_event(
+            session_id, at=now, channel="status", type="session_update", payload=payload
+        )  # fmt: skip
+        _log.error("session %s has failed: %s", session_id, reason)
+
     async def _has_no_run(self, session_id: str) -> bool:
         reads, now = self._store.reads, self._clock()
         lease = await asyncio.to_thread(reads.lease, f"session:{session_id}")
@@ -131,15 +173,18 @@ class Starter:
         start = await asyncio.to_thread(reads.last_start, session_id)
         if session.status.is_final or (start is not None and start.state is StartState.OPEN):
             return False
-        run_id = start.flow_run_id if start is not None and start.flow_run_id else session.flow_run_id
-        if run_id is None:
-            return True
-        try:
-            over = await self._runs.is_over(run_id)
-        except PrefectUnreachable:
-            return False
-        if over is None:
-            return False
-        # A run that is said to go on but holds no lease is dead, unless it has only just begun.
+        return await self._fate(session, start) not in (None, Fate.ALIVE)
+
+    async def _fate(self, session: Session, start: Start | None) -> Fate | None:
+        """What has become of the runs that are known of a session without a lease; None when Prefect does not say."""
         begun_at = start.ended_at if start is not None and start.ended_at else session.started_at
-        return over or (begun_at is not None and now - begun_at > timedelta(seconds=RUN_SETTLES_S))
+        known = dict.fromkeys(run for run in (start and start.flow_run_id, session.flow_run_id) if run)
+        fate = Fate.GONE
+        for run_id in known:
+            try:
+                fate = fate_of(await self._runs.state_of(run_id), begun_at, self._clock())
+            except PrefectUnreachable:
+                return None
+            if fate is Fate.ALIVE:
+                return fate
+        return fate

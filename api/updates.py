@@ -68,7 +68,8 @@ class Progress:
         """Return what these sessions see now."""
         return {
             session_id: _encode({
-                "type": "market_update", "sessionId": session_id, "channel": MARKET, "data": seen, "timestamp": _ms(at),
+                "type": "market_update", "sessionId": session_id, "channel": MARKET,
+                "data": {**seen, "asOf": iso(at)}, "timestamp": _ms(at),
             })
             for session_id, (at, seen) in self._reads.views(session_ids).items()
         }  # fmt: skip
@@ -150,7 +151,7 @@ class Progress:
                 }
             case _:
                 seen = self._reads.views([session_id]).get(session_id)
-                return None if seen is None else seen[1]
+                return None if seen is None else {**seen[1], "asOf": iso(seen[0])}
 
     def _last_at(self, session: Session, head: int) -> datetime:
         last = self._reads.events_since(session.session_id, head - 1, limit=1) if head else []

@@ -174,13 +174,14 @@ def _entry(**fields: Any) -> Listed:
     from pydantic import ValidationError
 
     from flows.roster import Listed
+    from store.wording import field_of, problem_of
 
     try:
         entry = Listed.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(f"{field}: {first['msg']}", field=field) from None
+        first = error.errors(include_url=False)[0]
+        field = field_of(first["loc"])
+        raise ConfigurationError(f"{field}: {problem_of(first, echoes=False)}", field=field) from None
     entry.check()
     return entry
 

@@ -114,6 +114,7 @@ def _own(order: OwnOrder) -> dict[str, object]:
     return {
         "clientOrderId": order.client_order_id, "venue": order.venue.value, "side": order.side.value,
         "price": canonical(order.price), "remaining": canonical(order.remaining),
+        **({"foreign": True} if order.is_foreign else {}),
     }  # fmt: skip
 
 

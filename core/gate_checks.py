@@ -100,8 +100,9 @@ def _check_self_cross(plan: PairPlan, facts: GateFacts, _limits: RiskLimits) -> 
     for leg, seen in legs_of(plan, facts):
         own = crossing(leg.account.venue, leg.market.symbol, leg.side, seen.price, facts.own_orders)
         if own is not None:
+            whose = f"a {own.side} that is not ours" if own.is_foreign else f"our own {own.side}"
             text = (
-                f"{leg.side} at {canonical(seen.price)} could match our own {own.side} at {canonical(own.price)} "
+                f"{leg.side} at {canonical(seen.price)} could match {whose} at {canonical(own.price)} "
                 f"({own.client_order_id} of account {own.account_id})"
             )
             others = {"ownOrder": own.client_order_id, "ownAccount": own.account_id}

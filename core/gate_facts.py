@@ -46,7 +46,10 @@ class RefusalCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OwnOrder:
-    """An own resting or in-flight order of the installation, of any session. price in quote units, base remaining."""
+    """An own resting or in-flight order of the installation, of any session. price in quote units, base remaining.
+
+    is_foreign: on an own account, and not by us; client_order_id is the venue's id of it then.
+    """
 
     venue: Venue
     symbol: str
@@ -55,6 +58,7 @@ class OwnOrder:
     side: Side
     price: Decimal
     remaining: Decimal
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ that say why: `TRADING` at the arrival mid, `SLIPPAGE` and `LEGGING` for what wa
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -85,7 +85,8 @@ class Statement:
 
     basis: what the position made at arrival mids and marks. slippage: fills of the planned legs against their arrival
     mid. legging: the same of repairs and take-backs. forced: liquidation, backstop, deleveraging against the mark of
-    that moment. before: what the position held at the opening reading made since. residual: what nothing here explains.
+    that moment. before: what is not the session's made since the opening reading: the position held then, and what
+    others traded on the account, their fees included. residual: what nothing here explains.
     """
 
     account_id: str
@@ -200,11 +201,13 @@ def statement(
     opening: Reading,
     closing: Reading,
     held_before: Decimal = ZERO,
+    others: Sequence[Fill] = (),
 ) -> Statement:
     """Explain one account's change of equity between two readings by what was booked between them.
 
-    held_before: signed base units the account already held at the opening reading. Raises ValueError when a position
-    was held or is left and its reading has no mark: what cannot be valued is not zero.
+    held_before: signed base units the account already held at the opening reading. others: executions in this market
+    since then that are not the session's. Raises ValueError when a position was held or is left and its reading has no
+    mark: what cannot be valued is not zero.
     """
     own = [entry for entry in entries if entry.account_id == account_id]
     sums = balances(own)
@@ -225,9 +228,17 @@ def statement(
         fees=-at(Name.FEES),
         funding=-at(Name.FUNDING),
         transfers=-at(Name.TRANSFERS),
-        before=held_before * (_mark(closing, account_id) - _mark(opening, account_id)) if held_before else ZERO,
-        bookings=len(own),
+        before=(held_before * (_mark(closing, account_id) - _mark(opening, account_id)) if held_before else ZERO)
+        + _made_by(others, closing, account_id),
+        bookings=len(own) + len(others),
     )
+
+
+def _made_by(trades: Sequence[Fill], closing: Reading, account_id: str) -> Decimal:
+    """What executions made until a reading, fees taken off, quote units; what they leave is valued at its mark."""
+    left = sum((f.quantity * f.side.sign for f in trades), ZERO)
+    paid = sum((f.quantity * f.side.sign * f.price + f.fee for f in trades), ZERO)
+    return (left * _mark(closing, account_id) if left else ZERO) - paid
 
 
 def _mark(reading: Reading, account_id: str) -> Decimal:

@@ -183,11 +183,20 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Resting:
+    """Where an order lies in a book: its side, and its price in quote units."""
+
+    side: Side
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReport:
     """What a venue says about one order, by REST or stream.
 
     status is ACCEPTED or final; filled_quantity is cumulative. average_price is None until something filled or
-    where the venue does not tell. reason is the venue's own text for a refusal, cancel or expiry.
+    where the venue does not tell. reason is the venue's own text for a refusal, cancel or expiry. resting: where it
+    lies in the book, from lists of open orders; None elsewhere, and while it waits for a trigger.
     """
 
     venue: Venue
@@ -201,6 +210,7 @@ class OrderReport:
     reason: str | None
     venue_time: datetime | None
     received_time: datetime
+    resting: Resting | None = None
 
 
 @dataclass(frozen=True, slots=True)

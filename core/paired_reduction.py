@@ -6,8 +6,9 @@ the same account is never traded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -72,6 +73,22 @@ CONSEQUENCES: Mapping[Cause, Consequence] = {
     # Somebody trades the same account; a person decides whether the session goes on beside them.
     Cause.MANUAL_TRADE: Consequence(Severity.CRITICAL, After.STAND_STILL),
 }
+
+
+# So many times a leg may be taken from and followed within the window before a person must look. What comes in one go
+# is often told in several executions, and counts once.
+FORCED_MAX = 3
+FORCED_WINDOW_S = 3600.0
+_ONE_GO_S = 10.0
+
+
+def times_forced(at: Iterable[datetime], now: datetime) -> int:
+    """Count how often something was forced on a session within the window, from the times at which it was told."""
+    last, found = now - timedelta(seconds=FORCED_WINDOW_S), 0
+    for moment in sorted(at):
+        if moment >= last:
+            last, found = moment + timedelta(seconds=_ONE_GO_S), found + 1
+    return found
 
 
 def followings(holdings: Sequence[Holding], *, lot: Decimal, least: Mapping[str, Decimal]) -> dict[str, Decimal]:

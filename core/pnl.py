@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from core.market import FundingPayment
 from core.numbers import ZERO
-from core.order import Fill
+from core.order import Fill, Side
 from core.plan import LegPlan, PairPlan
 
 
@@ -131,6 +131,31 @@ class LegResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Hedged:
+    """What two legs make together; the figures are those of PairResult."""
+
+    quantity: Decimal
+    volume: Decimal
+    price: Decimal | None
+    slippage_paid: Decimal
+    slippage: Decimal | None
+    fees: Decimal
+
+
+def hedged(buy: LegResult, sell: LegResult) -> Hedged:
+    """Put two legs together: what the smaller one filled is hedged, and counts once."""
+    smaller = min((buy, sell), key=lambda leg: leg.filled)
+    quantity = max(ZERO, smaller.filled)
+    volume = ZERO if smaller.average_price is None else quantity * smaller.average_price
+    averages = [leg.average_price for leg in (buy, sell) if leg.average_price is not None]
+    paid = buy.slippage_paid + sell.slippage_paid
+    return Hedged(
+        quantity, volume, sum(averages, ZERO) / 2 if len(averages) == 2 else None, paid,
+        paid / volume if volume else None, buy.fees + sell.fees,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class PairResult:
     """A pair after its fills.
 
@@ -161,21 +186,17 @@ def pair_result(plan: PairPlan, fills: Sequence[Fill], *, completed_at: datetime
     """
     buy = leg_result(plan.buy, plan.buy_mid, fills)
     sell = leg_result(plan.sell, plan.sell_mid, fills)
-    smaller = min((buy, sell), key=lambda leg: leg.filled)
-    quantity = max(ZERO, smaller.filled)
-    volume = ZERO if smaller.average_price is None else quantity * smaller.average_price
-    averages = [leg.average_price for leg in (buy, sell) if leg.average_price is not None]
-    paid = buy.slippage_paid + sell.slippage_paid
+    both = hedged(buy, sell)
     points = exposure_points(plan, fills)
     return PairResult(
         buy=buy,
         sell=sell,
-        quantity=quantity,
-        volume=volume,
-        price=sum(averages, ZERO) / 2 if len(averages) == 2 else None,
-        slippage_paid=paid,
-        slippage=paid / volume if volume else None,
-        fees=buy.fees + sell.fees,
+        quantity=both.quantity,
+        volume=both.volume,
+        price=both.price,
+        slippage_paid=both.slippage_paid,
+        slippage=both.slippage,
+        fees=both.fees,
         leg_skew_ms=_skew_ms(buy.first_fill_at, sell.first_fill_at),
         naked_usd_seconds=naked_usd_seconds(points, until=completed_at),
         max_net_exposure_usd=max((abs(net) for _, net in points), default=ZERO),
@@ -185,10 +206,15 @@ def pair_result(plan: PairPlan, fills: Sequence[Fill], *, completed_at: datetime
 
 def leg_result(leg: LegPlan, arrival_mid: Decimal, fills: Iterable[Fill]) -> LegResult:
     """Work out one leg's figures from its account's fills."""
-    own = [f for f in fills if f.account_id == leg.account.account_id]
-    ahead = [f for f in own if f.side is leg.side]
+    return side_result(leg.account.account_id, leg.side, arrival_mid, fills)
+
+
+def side_result(account_id: str, side: Side, arrival_mid: Decimal, fills: Iterable[Fill]) -> LegResult:
+    """Work out the figures of one leg, known by its account and its side, from its account's fills."""
+    own = [f for f in fills if f.account_id == account_id]
+    ahead = [f for f in own if f.side is side]
     taken = sum((f.quantity for f in ahead), ZERO)
-    returned = sum((f.quantity for f in own if f.side is not leg.side), ZERO)
+    returned = sum((f.quantity for f in own if f.side is not side), ZERO)
     notional = sum((f.quantity * f.price for f in ahead), ZERO)
     times = [f.venue_time for f in own]
     return LegResult(

@@ -5,8 +5,9 @@ The only place that derives the state. The run derives it at each beat, and whoe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -62,28 +63,44 @@ def stand(facts: RiskStateFacts) -> Standing:
 
 @dataclass(slots=True)
 class NakedMeter:
-    """Counts what a leg that stands alone outside any pair costs: quote units x seconds.
+    """Counts what a leg that stands alone outside any pair costs: quote units x seconds, each on its UTC day.
 
-    spent: so far. since: from when what is alone now counts, None while nothing is; usd: how much stands alone.
+    by_day: so far. since: from when what is alone now counts, None while nothing is; usd: how much stands alone.
     """
 
-    spent: Decimal = ZERO
+    by_day: dict[date, Decimal] = field(default_factory=dict)
     since: datetime | None = None
     usd: Decimal = ZERO
-    opened_at: datetime | None = None
+
+    @property
+    def spent(self) -> Decimal:
+        """What was counted so far, over all days."""
+        return sum(self.by_day.values(), ZERO)
 
     def open(self, at: datetime, usd: Decimal) -> None:
         """Begin to count at a time, unless it is counting already."""
         if self.since is None:
-            self.since, self.opened_at, self.usd = at, at, usd
+            self.since, self.usd = at, usd
 
     def look(self, at: datetime, usd: Decimal) -> Decimal:
         """Count up to a time, then go on with what stands alone now; returns what was added. Zero usd ends it."""
         if self.since is None:
             return ZERO
-        added = self.usd * Decimal(str(max(0.0, (at - self.since).total_seconds())))
-        self.spent += added
+        added = ZERO
+        for day, seconds in _by_day(self.since, at):
+            self.by_day[day] = self.by_day.get(day, ZERO) + self.usd * seconds
+            added += self.usd * seconds
         self.since, self.usd = max(at, self.since), usd
         if usd == 0:
-            self.since = self.opened_at = None
+            self.since = None
         return added
+
+
+def _by_day(since: datetime, until: datetime) -> Iterator[tuple[date, Decimal]]:
+    """The seconds of each UTC day from one time to another; none when there are none between them."""
+    while since < until:
+        day = since.astimezone(UTC).date()
+        midnight = datetime.combine(day + timedelta(days=1), time.min, tzinfo=UTC)
+        end = min(until, midnight)
+        yield day, Decimal((end - since) // timedelta(microseconds=1)) / 1_000_000
+        since = end

@@ -78,12 +78,16 @@ class RiskBreach:
 
 @dataclass(frozen=True, slots=True)
 class AccountRiskFacts:
-    """One account at a beat. mark, margin None: could not be read. liquidation_price as the venue says, None: none."""
+    """One account at a beat. mark, margin None: could not be read. liquidation_price as the venue says, None: none.
+
+    whole: what that price is about, signed base units, somebody else's on the account included; None: the exposure's.
+    """
 
     exposure: Exposure
     mark: Decimal | None
     margin: Margin | None
     liquidation_price: Decimal | None = None
+    whole: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +217,8 @@ def _margin(account_id: str, margin: Margin | None, limits: RiskLimits) -> Itera
 
 
 def _liquidation(account_id: str, facts: AccountRiskFacts, limits: RiskLimits) -> Iterator[RiskBreach]:
-    if facts.exposure.position == 0:
+    whole = facts.exposure.position if facts.whole is None else facts.whole
+    if facts.exposure.position == 0 or whole == 0:
         return
     if facts.mark is None:
         yield _breach("mark_unknown", Severity.WARNING, accountId=account_id)
@@ -221,7 +226,7 @@ def _liquidation(account_id: str, facts: AccountRiskFacts, limits: RiskLimits) -
     if facts.liquidation_price is None:
         return
     # Signed: a long is liquidated below mark, a short above; at or past it the distance is not positive.
-    direction = 1 if facts.exposure.position > 0 else -1
+    direction = 1 if whole > 0 else -1
     distance = (facts.mark - facts.liquidation_price) * direction / facts.mark
     severity = _graded(-distance, -limits.liquidation_distance_warning, -limits.liquidation_distance_critical)
     if severity is not None:

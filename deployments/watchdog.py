@@ -22,9 +22,10 @@ from decimal import Decimal
 from connectors.settings import Outside
 from core.errors import ConfigurationError, HedgeError
 from core.risk import Severity
+from deployments.loneliness import CHANNEL, TYPE, Loneliness, remembered
 from flows.flatten import OpenDesk, flatten_persistently
 from flows.wiring import open_closing_desk, open_home_store, outside
-from store import NewBreach, Session, SessionStatus, Store
+from store import Lease, NewBreach, Session, SessionStatus, Store
 
 _log = logging.getLogger("hedging.watchdog")
 
@@ -43,7 +44,8 @@ class Watchdog:
     """Looks after the sessions of one store.
 
     patience_s: how long a session may be without a live lease, in seconds beyond its expiry. settle_s: how much longer
-    for sessions that were without one when this process started, since what restarted it may be restarting them.
+    for sessions that were without one when this process started, since what restarted it may be restarting them; once
+    each, however often this process is started, for what it found is in the session's events.
     """
 
     store: Store
@@ -51,7 +53,7 @@ class Watchdog:
     patience_s: float = PATIENCE_S
     settle_s: float = START_S
     opening: OpenDesk = open_closing_desk
-    _alone_since: dict[str, datetime] = field(default_factory=dict)
+    _alone: dict[str, Loneliness] = field(default_factory=dict)
     _told: dict[str, str] = field(default_factory=dict)
     _work: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _began: datetime | None = None
@@ -78,8 +80,8 @@ class Watchdog:
         now = self.world.clock()
         self._began = self._began or now
         sessions = self.store.reads.sessions(statuses=_LIVE, limit=_SESSIONS_MAX)
-        for gone in self._alone_since.keys() - {s.session_id for s in sessions}:
-            del self._alone_since[gone]
+        for gone in self._alone.keys() - {s.session_id for s in sessions}:
+            del self._alone[gone]
         self._work = {key: task for key, task in self._work.items() if not task.done()}
         for session in sessions:
             if session.session_id not in self._work and self._is_due(session, now):
@@ -90,23 +92,38 @@ class Watchdog:
         key = session.session_id
         lease = self.store.reads.lease(f"session:{key}")
         if lease is not None and lease.expires_at > now:
-            if self._alone_since.pop(key, None) is not None:
+            if self._alone.pop(key, None) is not None:
                 self._decide(key, "a run drives it again; nothing to do")
             return False
         if not self._is_at_stake(session):
             return False
-        since = self._alone_since.setdefault(key, now if lease is None else min(lease.expires_at, now))
-        due = self._due(key, since)
+        if key not in self._alone:
+            self._alone[key] = self._find(session, lease, now)
+        alone = self._alone[key]
+        due = self._due(key, alone)
         if now < due:
-            self._decide(key, f"no live lease since {since:%H:%M:%S}; it is flattened at {due:%H:%M:%S} if none comes")
+            since = f"{alone.since:%H:%M:%S}"
+            self._decide(key, f"no live lease since {since}; it is flattened at {due:%H:%M:%S} if none comes")
         return now >= due
 
-    def _due(self, key: str, since: datetime) -> datetime:
-        """When it is too long: the patience, and what a run that was asked for or may be starting anew needs."""
+    def _find(self, session: Session, lease: Lease | None, now: datetime) -> Loneliness:
+        """Find a session alone: as it was found before, else as of now, which is written down for the next process."""
         assert self._began is not None
-        candidates = [since]
-        if since <= self._began:
-            candidates.append(self._began + timedelta(seconds=self.settle_s))
+        since = now if lease is None else min(lease.expires_at, now)
+        settles_at = self._began + timedelta(seconds=self.settle_s) if since <= self._began else None
+        found = Loneliness(since, settles_at, session.attempt, None if lease is None else lease.expires_at)
+        alone, is_told = remembered(self.store, session.session_id, found)
+        if not is_told:
+            text = "no run drives this session; the watchdog flattens it if none comes"
+            # Not waited for: where it cannot be written, nothing can be sent either.
+            self.store.journal.append_event.soon(
+                session.session_id, at=now, channel=CHANNEL, type=TYPE, payload={"text": text, **alone.payload()}
+            )
+        return alone
+
+    def _due(self, key: str, alone: Loneliness) -> datetime:
+        """When it is too long: the patience, and what a run that was asked for or may be starting anew needs."""
+        candidates = [alone.since] if alone.settles_at is None else [alone.since, alone.settles_at]
         start = self.store.reads.last_start(key)
         if start is not None:
             candidates.append(start.created_at + timedelta(seconds=START_S))
@@ -140,15 +157,14 @@ class Watchdog:
 
     async def _note(self, key: str) -> None:
         """Write down that a session was left alone: a breach, and an event for whoever follows it."""
-        now = self.world.clock()
-        details: dict[str, object] = {"aloneSince": self._alone_since[key].isoformat(), "patienceS": self.patience_s}
+        now, alone = self.world.clock(), self._alone[key]
+        details: dict[str, object] = {"aloneSince": alone.since.isoformat(), "patienceS": self.patience_s}
         if not any(b.category == "unattended" for b in self.store.reads.breaches(key, open_only=True)):
             breach = NewBreach(str(uuid.uuid4()), key, None, "unattended", Severity.WARNING, details, now)
             await self.store.journal.record_breach(breach)
         text = "the watchdog flattens this session: nobody drives it"
-        await self.store.journal.append_event(
-            key, at=now, channel="risk", type="watchdog", payload={"text": text, **details}
-        )
+        payload = {"text": text, **details, **alone.payload(flattens=True)}
+        await self.store.journal.append_event(key, at=now, channel=CHANNEL, type=TYPE, payload=payload)
 
     def _decide(self, key: str, text: str) -> None:
         """One line for each decision, once."""

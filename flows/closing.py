@@ -17,18 +17,21 @@ from core.numbers import ZERO, canonical
 from core.order import Fill, OrderReport
 from core.pair import PairStatus
 from core.plan import PairPlan
+from core.pnl import pair_result
 from core.pricing import per_leg
 from core.reduction import wider
 from core.risk import Severity
 from flows.steps import Steps
 from flows.turns import exposure_of, plan_next, settle_open_pairs, turn
+from store.records import Pair
 from tasks.adoption import adopt
 from tasks.beat import Heart
 from tasks.course import Course
 from tasks.desk import Desk
-from tasks.follow import count_gap
+from tasks.naked import begin, count, look
 from tasks.publish import say
 from tasks.reconcile_fills import read_fills
+from tasks.recover import count_pair, rebuild
 from tasks.reduce import finish_reductions, reduce_once
 from tasks.settle import agreeing_positions, book_funding, own_open_orders
 
@@ -79,8 +82,10 @@ async def close_out(desk: Desk, course: Course, heart: Heart, steps: Steps) -> N
     """
     try:
         await _close_out(desk, course, heart, steps)
-    finally:
-        count_gap(desk, course)
+    except SessionHalted:
+        await look(desk, course)
+        raise
+    await look(desk, course)
 
 
 async def _close_out(desk: Desk, course: Course, heart: Heart, steps: Steps) -> None:
@@ -175,11 +180,20 @@ async def _end_what_is_open(desk: Desk, course: Course, heart: Heart) -> None:
         first = left[0]
         if any(not o.status.is_final for o in desk.store.reads.orders_of_pair(first.plan.pair_id)):
             return
-        ended = replace(first.outcome, status=PairStatus.FAILED, completed_at=desk.now())
-        reason = "its lone leg was let go, for the session's reductions to take down"
-        await desk.store.journal.complete_pair(first.plan.pair_id, ended, reason)
-        desk.put_down()
+        await _let_go(desk, course, first)
     course.halted = None
+
+
+async def _let_go(desk: Desk, course: Course, pair: Pair) -> None:
+    """End a pair as it is; up to now its lone leg is counted in the pair, from now on outside of it."""
+    fills, now = desk.store.reads.fills_of_pair(pair.plan.pair_id), desk.now()
+    naked = pair_result(rebuild(desk, pair), fills, completed_at=now).naked_usd_seconds
+    ended = replace(pair.outcome, status=PairStatus.FAILED, naked_usd_seconds=naked, completed_at=now)
+    reason = "its lone leg was let go, for the session's reductions to take down"
+    count_pair(course, await desk.store.journal.complete_pair(pair.plan.pair_id, ended, reason))
+    course.naked_open = ZERO
+    desk.put_down()
+    await look(desk, course)
 
 
 async def _through_the_gate(desk: Desk, course: Course, heart: Heart, steps: Steps, give_up: datetime) -> None:
@@ -189,7 +203,7 @@ async def _through_the_gate(desk: Desk, course: Course, heart: Heart, steps: Ste
         return
     while not desk.is_flat and course.halted is None and desk.now() < min(until, give_up):
         await heart.beat()
-        count_gap(desk, course)
+        await look(desk, course)
         before = sum((abs(q) for q in desk.positions.values()), ZERO)
         plan = plan_next(desk, course)
         if isinstance(plan, PairPlan):
@@ -219,8 +233,10 @@ async def _leg_by_leg(desk: Desk, course: Course, heart: Heart, give_up: datetim
         await heart.beat()
         if desk.now() > give_up:
             raise SessionHalted(f"not flat within {CLOSE_S:.0f} s", **exposure_of(desk))
+        # One leg may be taken down a moment before the other; what stands alone in between is counted as well.
+        await begin(desk, course, desk.now())
         done = await reduce_once(desk, slippage)
-        count_gap(desk, course)
+        await count(desk, course)
         desk.notices.extend(done.obstacles)
         if done.own_matches:
             await heart.breach("own_fill", Severity.CRITICAL, {"matches": len(done.own_matches)})

@@ -26,7 +26,8 @@ from core.errors import (
     SessionHalted,
 )
 from flows.accounts import accounts_for
-from flows.record import is_driven, record_what_ended, write_results
+from flows.cancelling import Cancel
+from flows.record import is_driven, put_on_record, record_what_ended, report_of, write_results
 from flows.steps import PREFECT
 from flows.story import run_session, summary_of
 from flows.wiring import create_session, home, open_desk, open_home_store
@@ -38,6 +39,8 @@ from tasks.publish import Board
 
 _log = logging.getLogger("hedging.session")
 
+Summary = dict[str, Any]
+
 STORE_LOOK_S = 2.0
 STORE_LOOKS_MAX = 60
 STORE_LOSSES_MAX = 20
@@ -48,7 +51,7 @@ async def hedging_session(
     environment: Environment = Environment.SANDBOX,
     session_id: str | None = None,
     request: SessionRequest | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """Run one hedging session to its end and return its summary.
 
     Give the `session_id` of a session that was created before, or a `request` to create one now. Running the same
@@ -63,44 +66,78 @@ async def hedging_session(
         if session.status is SessionStatus.COMPLETED and session.flow_run_id == _run_id():
             return summary_of(session, refusals={}, report=None)  # this run died after its last word
         await store.journal.set_flow_run(session.session_id, _run_id())
+        cancel, key = Cancel(), session.session_id
         try:
-            return await outlasting(store, session.session_id, lambda: _drive(store, session.session_id, environment))
+            return await outlasting(
+                store, key, lambda: _drive(store, key, environment, cancel), lambda done: completed(store, done)
+            )  # fmt: skip
         except (Exception, asyncio.CancelledError) as error:
-            await _note_failure(store, session.session_id, error)
+            try:
+                await _note_failure(store, key, error)
+            except StoreUnreachable as away:
+                _log.error("session %s: what ended its run cannot be noted (%s)", key, away)
             raise
     finally:
         store.close()
 
 
 async def outlasting(
-    store: Store, session_id: str, drive: Callable[[], Awaitable[dict[str, Any]]],
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-) -> dict[str, Any]:  # fmt: skip
+    store: Store, session_id: str, drive: Callable[[], Awaitable[Summary]],
+    completed: Callable[[Session], Awaitable[Summary]], sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> Summary:  # fmt: skip
     """Drive a session; where the database server goes away, wait for it and begin anew, which is recovery.
 
-    Raises StoreUnreachable when it stays away for STORE_LOOKS_MAX looks, or goes away STORE_LOSSES_MAX times.
+    One that turns out to be completed, since only the answer to its last word was lost, is not driven again. Raises
+    StoreUnreachable when the server stays away for STORE_LOOKS_MAX looks, or goes away STORE_LOSSES_MAX times, and
+    CancelledError where the run was cancelled and the loss came on top of that.
     """
+    session: Session | None = None
     for _ in range(STORE_LOSSES_MAX):
         try:
+            if session is not None and session.status is SessionStatus.COMPLETED:
+                return await completed(session)
             return await drive()
         except StoreUnreachable as error:
             lost = error
             _log.error("session %s: %s; nothing is sent until it answers", session_id, error)
-        for _look in range(STORE_LOOKS_MAX):
-            await sleep(STORE_LOOK_S)
-            with suppress(StoreUnreachable):
-                store.reads.session(session_id)
-                break
-        else:
+        session = await _wait_for_store(store, session_id, sleep)
+        if _is_cancelled():
+            raise asyncio.CancelledError from lost
+        if session is None:
             break
     raise lost
 
 
-async def _drive(store: Store, session_id: str, environment: Environment) -> dict[str, Any]:
+async def _wait_for_store(
+    store: Store, session_id: str, sleep: Callable[[float], Awaitable[object]]
+) -> Session | None:  # fmt: skip
+    for _ in range(STORE_LOOKS_MAX):
+        await sleep(STORE_LOOK_S)
+        with suppress(StoreUnreachable):
+            return store.reads.session(session_id)
+    return None
+
+
+def _is_cancelled() -> bool:
+    """Tell whether this task was cancelled; a store that is lost while it is torn down may hide the CancelledError."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _drive(store: Store, session_id: str, environment: Environment, cancel: Cancel) -> Summary:
     async with open_desk(store, session_id, environment) as desk:
         sit_down(desk)
         # Read again: while this run waited for the lease, another one may have driven the session.
-        return await run_session(desk, store.reads.session(session_id), PREFECT, Board())
+        return await run_session(desk, store.reads.session(session_id), PREFECT, Board(), cancel=cancel)
+
+
+async def completed(store: Store, session: Session) -> Summary:
+    """The summary of a session whose last word was written although nobody heard so; put on record if it is not."""
+    report = report_of(store, session.session_id)
+    if report is None:
+        at = datetime.now(tz=session.created_at.tzinfo)  # noqa: TID251
+        report = await put_on_record(store, session.session_id, at)
+    return summary_of(session, refusals={}, report=report)
 
 
 def _claim(

@@ -44,6 +44,12 @@ async def record_what_ended(store: Store) -> None:
             _log.warning("session %s is completed and not on record yet (%s)", session.session_id, error)
 
 
+def report_of(store: Store, session_id: str) -> str | None:
+    """Return where the report of a session on record is; None while it is not on record."""
+    settled = store.reads.last_event(session_id, "status", type="settled")
+    return None if settled is None else str(settled.payload.get("report"))
+
+
 def is_driven(store: Store, session_id: str, now: datetime) -> bool:
     """Tell whether a run holds the session's lease."""
     lease = store.reads.lease(f"session:{session_id}")

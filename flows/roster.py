@@ -14,8 +14,11 @@ from connectors.registry import ENDPOINTS
 from connectors.settings import Environment
 from core.errors import ConfigurationError
 from core.instrument import Venue
+from store.wording import field_of, problem_of
 
 NAME = "accounts.yaml"
+_FORM = "write a list `accounts:` with a line `- {id: …, venue: …, environment: …, owner: …, account: …}` for each"
+_IN_QUOTES = ", in quotes where it looks like a number or a date"
 
 
 class Listed(BaseModel):
@@ -56,13 +59,11 @@ class _File(BaseModel):
 def listed(home: Path) -> list[Listed]:
     """Return every account of every environment that is listed; empty without a file.
 
-    Raises ConfigurationError naming the first field that is wrong, never what stands there: it may be a key in the
-    wrong place.
+    Raises ConfigurationError naming the first field that is wrong by its path (`accounts[0].venue`) and what to give
+    instead, never what stands there: it may be a key in the wrong place.
     """
-    try:
-        return _parse((home / NAME).read_text())
-    except FileNotFoundError:
-        return []
+    text = _read(home)
+    return [] if text is None else _parse(text)
 
 
 def add(home: Path, entry: Listed) -> None:
@@ -72,7 +73,7 @@ def add(home: Path, entry: Listed) -> None:
         raise ConfigurationError(f"account {entry.id} is listed already; remove it first", field="id")
     entry.check()
     row = f"  - {{{_fields(entry)}}}\n"
-    text = _text(home) or "accounts:\n"
+    text = _read(home) or "accounts:\n"
     appended = text.rstrip("\n") + "\n" + row
     _write(home, appended if _means(appended, [*before, entry]) else _dumped([*before, entry]))
 
@@ -83,7 +84,7 @@ def remove(home: Path, account_id: str) -> bool:
     left = [known for known in before if known.id != account_id]
     if len(left) == len(before):
         return False
-    lines = _text(home).splitlines(keepends=True)
+    lines = (_read(home) or "").splitlines(keepends=True)
     kept = "".join(line for line in lines if not _is_row_of(line, account_id))
     _write(home, kept if left and _means(kept, left) else _dumped(left))
     return True
@@ -91,15 +92,33 @@ def remove(home: Path, account_id: str) -> bool:
 
 def _parse(text: str) -> list[Listed]:
     try:
-        return _File.model_validate(yaml.safe_load(text)).accounts
-    except (yaml.YAMLError, ValidationError) as error:
-        where = _first_problem(error) if isinstance(error, ValidationError) else "not YAML"
-        raise ConfigurationError(f"{NAME} cannot be read: {where}", field="accounts") from None
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
+        raise ConfigurationError(f"{NAME} is not YAML{where}; {_FORM}", field="accounts") from None
+    try:
+        return _File.model_validate(document).accounts
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = field_of(first["loc"])
+        # Nothing of what stands there is shown; a text that YAML takes for a number is the mistake to expect.
+        problem = f"{problem_of(first, echoes=False)}{_IN_QUOTES if first['type'] == 'string_type' else ''}"
+        if not path or path == "accounts":
+            problem += f"; {_FORM}"
+        raise ConfigurationError(f"{NAME}: {path or 'the file'}: {problem}", field=path or "accounts") from None
 
 
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
+def _read(home: Path) -> str | None:
+    """The file's text; None without a file."""
+    try:
+        return (home / NAME).read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{NAME} cannot be read: {error.strerror}", field="accounts") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{NAME} is not text in UTF-8; write it anew", field="accounts") from None
 
 
 def _means(text: str, wanted: Sequence[Listed]) -> bool:
@@ -128,13 +147,6 @@ def _fields(entry: Listed) -> str:
 def _dumped(entries: Sequence[Listed]) -> str:
     rows = "".join(f"  - {{{_fields(entry)}}}\n" for entry in entries)
     return f"accounts:\n{rows}" if entries else "accounts: []\n"
-
-
-def _text(home: Path) -> str:
-    try:
-        return (home / NAME).read_text()
-    except FileNotFoundError:
-        return ""
 
 
 def _write(home: Path, text: str) -> None:

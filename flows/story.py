@@ -6,19 +6,19 @@ by the same path every time.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.errors import SessionHalted, VenueError
+from core.errors import RateLimited, SessionHalted, VenueError
 from core.numbers import ZERO, canonical
 from core.plan import Nothing, NothingCode
 from core.risk import Severity
 from flows.books import books_summary, require_balanced
+from flows.cancelling import Cancel
 from flows.closing import close_out
+from flows.connecting import BudgetPatience
 from flows.record import put_on_record
 from flows.steps import PREFECT, Steps
 from flows.turns import exposure_of, plan_next, settle_open_pairs, turn
@@ -38,26 +38,51 @@ _log = logging.getLogger("hedging.session")
 BEAT_S = 1.0
 PATIENCE_S = 0.5
 HALTED_BEAT_S = 5.0
+COMPARE_S = 20.0
 WIND_DOWN_S = 600.0
 
 
 async def run_session(
-    desk: Desk, session: Session, steps: Steps = PREFECT, board: Board | None = None
+    desk: Desk, session: Session, steps: Steps = PREFECT, board: Board | None = None, *, cancel: Cancel | None = None
 ) -> dict[str, Any]:  # fmt: skip
-    """Recover, check, trade, wind down, settle; the current desk must be this one. Returns the summary."""
+    """Recover, check, trade, wind down, settle; the current desk must be this one. Returns the summary.
+
+    cancel: whether the run is cancelled, which may be so before it begins.
+    """
     board = board or Board()
     course = await load_course(desk, session)
     heart = Heart(desk, course, board)
-    _listen_for_cancel(course)
+    (cancel or Cancel()).attend(course)
     await desk.store.journal.reopen_commands(desk.session_id)
     await finish_reductions(desk)
     await settle_open_pairs(desk, course, heart)
+    patience = BudgetPatience(desk)
     if desk.store.reads.orders_of_session(desk.session_id):
-        await heart.compare_positions()
-    await steps.check_funds()
+        await _compare(desk, heart, patience)
+    await patience.call("fund check", steps.check_funds)
     await _begin(desk, course, heart)
     await _trade(desk, course, heart, steps)
     return await _finish(desk, course, heart, steps, board)
+
+
+async def _compare(desk: Desk, heart: Heart, patience: BudgetPatience) -> None:
+    """Learn whose the positions are before accounts are judged by them; a venue that cannot say yet is waited for.
+
+    Raises VenueError where it cannot be read within COMPARE_S: that is no reason to accuse somebody of trading there.
+    """
+    give_up = desk.now() + timedelta(seconds=COMPARE_S)
+    while True:
+        try:
+            if await patience.call("positions", heart.settle_differences) or desk.now() > give_up:
+                return
+        except RateLimited:
+            raise
+        except VenueError as error:
+            if desk.now() > give_up:
+                raise
+            _log.warning("session %s: positions cannot be compared yet (%s)", desk.session_id, error)
+        await desk.outside.sleep(BEAT_S)
+        await desk.keep_lease()
 
 
 async def _begin(desk: Desk, course: Course, heart: Heart) -> None:
@@ -180,14 +205,6 @@ async def complete(desk: Desk, course: Course, heart: Heart, settlement: Settlem
     )  # fmt: skip
     await say(desk, "status", "session_update", {"status": "completed"})
     return await put_on_record(desk.store, desk.session_id, desk.now())
-
-
-def _listen_for_cancel(course: Course) -> None:
-    """Cancel arrives as SIGTERM with a grace period: wind down like stop instead of being torn in mid-order."""
-    try:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, course.close, "cancelled in Prefect")
-    except (NotImplementedError, RuntimeError, ValueError):
-        _log.debug("not the main thread: cancel cannot be listened for here")
 
 
 def _left_over(settlement: Settlement) -> str:

@@ -60,7 +60,7 @@ async def account_for(desk: Desk, course: Course, heart: Heart, end: PairEnd, re
         await _halt(desk, course, heart, end.action)
         return
     desk.put_down()
-    course.naked_usd_seconds += result.naked_usd_seconds
+    course.naked_pairs += result.naked_usd_seconds
     course.naked_today += result.naked_usd_seconds
     course.max_net_exposure_usd = max(course.max_net_exposure_usd, result.max_net_exposure_usd)
     course.unwinding = plan.closing

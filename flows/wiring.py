@@ -16,10 +16,11 @@ from connectors.budgets import Budgets
 from connectors.registry import open_client
 from connectors.settings import Environment, Outside
 from connectors.venue import VenueClient
-from core.errors import AccountNotActive, ConfigurationError, HedgeError, InvalidSessionStatus, LeaseLost
+from core.errors import AccountNotActive, ConfigurationError, InvalidSessionStatus, LeaseLost
 from core.risk import RiskLimits
-from core.strategy import check_accounts, check_against_markets, validate, validate_goal
+from core.strategy import check_accounts, validate, validate_goal
 from flows.accounts import Account, accounts_for, choose
+from flows.connecting import BudgetPatience, connect, listen, listen_if_possible
 from flows.day_limit import naked_day_max
 from flows.guard_keys import guard_accounts_for
 from store import NewSession, Session, SessionStatus, Store, open_store
@@ -85,8 +86,9 @@ async def open_desk(
 ) -> AsyncIterator[Desk]:  # fmt: skip
     """Take the session and its accounts, connect every venue, start the streams; undo all of it at the end.
 
-    known: the environment's accounts with the keys to use; None reads the operator's. is_closing: for bringing the
-    session flat only, which needs neither streams nor a strategy that fits the markets.
+    A venue's request budget that is spent is waited for. known: the environment's accounts with the keys to use; None
+    reads the operator's. is_closing: for bringing the session flat only, which needs neither streams nor a strategy
+    that fits the markets.
     Raises InvalidSessionStatus, AccountNotActive and LeaseLost (another run holds it), ConfigurationError (keys),
     InvalidStrategy, and the venues' own errors.
     """
@@ -109,8 +111,9 @@ async def open_desk(
         desk = _desk(store, session, accounts, clients=clients, world=world, lease=lease)
         keeper = asyncio.create_task(desk.keep_lease_alive(), name="lease")
         stack.push_async_callback(_end, keeper)
-        await _connect(desk)
-        await (_listen_if_possible(desk) if is_closing else _listen(desk))
+        patience = BudgetPatience(desk)
+        await connect(desk, patience)
+        await (listen_if_possible(desk) if is_closing else listen(desk, patience))
         yield desk
 
 
@@ -191,37 +194,6 @@ def stored_request(session: Session) -> SessionRequest:
     if session.duration_s is not None:
         document["duration"] = round(session.duration_s * 1000)
     return parse_request(document)
-
-
-async def _connect(desk: Desk) -> None:
-    """Connect every account and learn the markets."""
-    await asyncio.gather(*(client.connect() for client in desk.clients.values()))
-    names = list(desk.clients)
-    listed = await asyncio.gather(*(desk.clients[n].markets() for n in names))
-    markets = {name: found.get(desk.symbol) for name, found in zip(names, listed, strict=True)}
-    missing = [name for name, market in markets.items() if market is None]
-    if missing:
-        check_against_markets(desk.strategy, markets, {})
-    desk.markets = {name: market for name, market in markets.items() if market is not None}
-
-
-async def _listen(desk: Desk) -> None:
-    """Start the streams, and check the strategy against markets and marks."""
-    await asyncio.gather(*(client.feed.start([desk.symbol]) for client in desk.clients.values()))
-    marks = await asyncio.gather(*(desk.clients[n].mark(desk.symbol) for n in desk.clients))
-    prices = {name: mark.mark for name, mark in zip(desk.clients, marks, strict=True)}
-    check_against_markets(desk.strategy, dict(desk.markets), prices)
-
-
-async def _listen_if_possible(desk: Desk) -> None:
-    """Start the streams that start; what is needed to close can be read without the others."""
-    names = list(desk.clients)
-    starts = (desk.clients[n].feed.start([desk.symbol]) for n in names)
-    for name, outcome in zip(names, await asyncio.gather(*starts, return_exceptions=True), strict=True):
-        if isinstance(outcome, HedgeError):
-            desk.notices.append(f"{name}: its streams do not start ({outcome})")
-        elif isinstance(outcome, BaseException):
-            raise outcome
 
 
 def open_home_store() -> Store:

@@ -22,9 +22,11 @@ from store.operations import (
     events,
     facts,
     fills,
+    foreign_orders,
     idempotency,
     leases,
     ledger,
+    naked,
     orders,
     pairs,
     rate_windows,
@@ -99,6 +101,9 @@ class Journal:
     record_entries = Operation(ledger.record_entries)
     record_closing = Operation(ledger.record_closing)
     record_funding_checks = Operation(ledger.record_funding_checks)
+
+    record_foreign_orders = Operation(foreign_orders.record_foreign_orders)
+    record_naked = Operation(naked.record_naked)
 
     record_breach = Operation(breaches.record_breach)
     acknowledge_breach = Operation(breaches.acknowledge_breach)

@@ -6,15 +6,28 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Engine, RowMapping, bindparam, select, union_all
 from sqlalchemy.exc import DBAPIError
 
 from core.instrument import Venue
 from core.ledger import Entry, Name, Posting, Statement
 from core.numbers import ZERO
 from store.ledger_records import Books, Opening
+from store.naked_records import NakedDay
+from store.naked_tables import NAKED_OUTSIDE
 from store.tables import LEDGER, PAIRS, STATEMENTS
 from store.writer import typed_error
+
+# Asked at every beat of every session, so written once. Summed in Python, because SQLite would add text as floats.
+_SINCE, _UNTIL = bindparam("since", type_=PAIRS.c.created_at.type), bindparam("until", type_=PAIRS.c.created_at.type)
+_NAKED = union_all(
+    select(PAIRS.c.naked_usd_seconds.label("spent")).where(
+        PAIRS.c.created_at >= _SINCE, PAIRS.c.created_at < _UNTIL, PAIRS.c.naked_usd_seconds != ZERO
+    ),
+    select(NAKED_OUTSIDE.c.usd_seconds.label("spent")).where(
+        NAKED_OUTSIDE.c.day >= _SINCE, NAKED_OUTSIDE.c.day < _UNTIL
+    ),
+)
 
 
 class LedgerReads:
@@ -48,14 +61,25 @@ class LedgerReads:
         ]
 
     def naked_usd_seconds(self, since: datetime, until: datetime) -> Decimal:
-        """Sum what legs of the whole installation stood alone, for pairs planned in [since, until), quote x seconds."""
-        planned = (PAIRS.c.created_at >= since, PAIRS.c.created_at < until, PAIRS.c.naked_usd_seconds != ZERO)
-        # In Python, because SQLite would add text as floats.
-        found = self._rows(select(PAIRS.c.naked_usd_seconds).where(*planned))
-        return sum((row["naked_usd_seconds"] for row in found), ZERO)
+        """Sum what legs of the whole installation stood alone, quote x seconds, in whole UTC days from since to until.
+
+        Of pairs planned in [since, until), and of what stood alone on these days outside pairs.
+        """
+        return sum((row["spent"] for row in self._rows(_NAKED, since=since, until=until)), ZERO)
+
+    def naked_outside(self, session_id: str) -> list[NakedDay]:
+        """Return what legs of a session stood alone outside its pairs, by UTC day, the oldest first."""
+        chosen = select(NAKED_OUTSIDE).where(NAKED_OUTSIDE.c.session_id == session_id).order_by(NAKED_OUTSIDE.c.day)
+        return [
+            NakedDay(row["day"].date(), row["usd_seconds"], row["counted_until"], row["usd"])
+            for row in self._rows(chosen)
+        ]
 
     def naked_on_day_of(self, at: datetime) -> Decimal:
-        """Sum what legs of all sessions stood alone on the UTC day of a time, quote x seconds; open pairs included."""
+        """Sum what legs of all sessions stood alone on the UTC day of a time, quote x seconds.
+
+        Pairs without an end are included, and what stands alone outside pairs as far as its run has counted it.
+        """
         return self.naked_usd_seconds(*_day_of(at))
 
     def residuals_on_day_of(self, at: datetime) -> list[tuple[Decimal, Decimal]]:
@@ -65,10 +89,10 @@ class LedgerReads:
         found = self._rows(select(STATEMENTS.c.residual, STATEMENTS.c.dust).where(*closed))
         return [(row["residual"], row["dust"]) for row in found]
 
-    def _rows(self, statement: object) -> list[RowMapping]:
+    def _rows(self, statement: object, **parameters: object) -> list[RowMapping]:
         try:
             with self._engine.connect() as connection, connection.begin():
-                return list(connection.execute(statement).mappings())  # type: ignore[call-overload]
+                return list(connection.execute(statement, parameters).mappings())  # type: ignore[call-overload]
         except DBAPIError as error:
             raise typed_error(error) from error
 

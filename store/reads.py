@@ -23,10 +23,12 @@ from core.numbers import ZERO
 from core.order import Fill, Order, OrderStatus, Side
 from core.pair import PairStatus
 from core.risk import OwnOrder
+from store import statements
 from store.api_records import ApiKey, Start
 from store.api_rows import api_key_of, start_of
 from store.engine import to_json
 from store.errors import BreachNotFound, RecordNotFound, SessionNotFound
+from store.foreign_reads import ForeignReads
 from store.ledger_reads import LedgerReads
 from store.pair_reads import PairReads
 from store.records import (
@@ -90,6 +92,7 @@ class Reads:
         self._engine = engine
         self.ledger = LedgerReads(engine)
         self.paged = PairReads(engine)
+        self.foreign = ForeignReads(engine)
 
     def account(self, account_id: str) -> Account:
         """Return one registered account; raise RecordNotFound."""
@@ -251,10 +254,9 @@ class Reads:
 
     def breaches(self, session_id: str, *, open_only: bool = False) -> list[Breach]:
         """Return a session's breaches, oldest first; open_only leaves out the acknowledged ones."""
-        chosen = select(BREACHES).where(BREACHES.c.session_id == session_id)
-        if open_only:
-            chosen = chosen.where(BREACHES.c.acknowledged_at.is_(None))
-        return self._all(chosen.order_by(BREACHES.c.created_at, BREACHES.c.breach_id), breach_of)
+        return self._all(
+            statements.OPEN_BREACHES if open_only else statements.BREACHES_OF_SESSION, breach_of, session_id=session_id
+        )
 
     def commands(self, session_id: str) -> list[Command]:
         """Return everything that was asked of a session, oldest first."""
@@ -263,10 +265,7 @@ class Reads:
 
     def pending_commands(self, session_id: str) -> list[Command]:
         """Return the commands that no run has taken, oldest first."""
-        chosen = select(COMMANDS).where(
-            COMMANDS.c.session_id == session_id, COMMANDS.c.taken_at.is_(None), COMMANDS.c.done_at.is_(None)
-        )
-        return self._all(chosen.order_by(COMMANDS.c.command_id), command_of)
+        return self._all(statements.PENDING_COMMANDS, command_of, session_id=session_id)
 
     def lease(self, scope: str) -> Lease | None:
         """Return who holds a scope, perhaps expired; None when nobody ever took it or it was given back."""
@@ -325,8 +324,10 @@ class Reads:
         return self._count(counted)
 
     def views(self, session_ids: Collection[str]) -> dict[str, tuple[datetime, dict[str, object]]]:
-        """Return what each of these sessions saw last, with the time; a session that never ran is absent."""
-        chosen = select(SESSION_VIEWS).where(SESSION_VIEWS.c.session_id.in_(list(session_ids)))
+        """Return what each of these sessions saw last, with the time; one that never ran, or is over, is absent."""
+        over = [status.value for status in SessionStatus if status.is_final]
+        chosen = select(SESSION_VIEWS).join(SESSIONS, SESSIONS.c.session_id == SESSION_VIEWS.c.session_id)
+        chosen = chosen.where(SESSION_VIEWS.c.session_id.in_(list(session_ids)), SESSIONS.c.status.not_in(over))
         found = self._all(chosen, lambda row: (str(row["session_id"]), row["at"], dict(row["payload"])))
         return {session_id: (at, payload) for session_id, at, payload in found}
 
@@ -356,6 +357,20 @@ class Reads:
         found = self._all(chosen, start_of)
         return found[0] if found else None
 
+    def starts_of(self, session_id: str) -> list[Start]:
+        """Return all starts of a session, oldest first."""
+        chosen = select(STARTS).where(STARTS.c.session_id == session_id).order_by(STARTS.c.attempt)
+        return self._all(chosen, start_of)
+
+    def abandoned_sessions(self, now: datetime) -> list[str]:
+        """Return the active sessions that never sent an order and whose lease no run holds."""
+        held = (LEASES.c.scope == "session:" + SESSIONS.c.session_id) & (LEASES.c.expires_at > now)
+        chosen = select(SESSIONS.c.session_id).where(
+            SESSIONS.c.status == SessionStatus.ACTIVE.value, ~select(LEASES).where(held).exists(),
+            ~select(ORDERS).where(ORDERS.c.session_id == SESSIONS.c.session_id).exists(),
+        )  # fmt: skip
+        return self._all(chosen, lambda row: str(row["session_id"]))
+
     def unanswered_sessions(self, before: datetime) -> list[str]:
         """Return the active or paused sessions with a command from before that time that no run has finished."""
         chosen = (
@@ -384,9 +399,11 @@ class Reads:
             payments = connection.execute(funding).scalars().all()
         return _totals([pair_of(row) for row in pairs], [fill_of(row) for row in fills], sum(payments, ZERO))
 
-    def _all(self, statement: Select[*tuple[object, ...]], read: Callable[[RowMapping], T]) -> list[T]:
+    def _all(
+        self, statement: Select[*tuple[object, ...]], read: Callable[[RowMapping], T], **parameters: object
+    ) -> list[T]:
         with self._snapshot() as connection:
-            return [read(row) for row in connection.execute(statement).mappings()]
+            return [read(row) for row in connection.execute(statement, parameters).mappings()]
 
     def _count(self, statement: Select[int]) -> int:
         with self._snapshot() as connection:

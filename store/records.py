@@ -143,13 +143,22 @@ class NewPair:
 
 
 @dataclass(frozen=True, slots=True)
+class Recount:
+    """What working a pair out anew changed: its volume and what its legs paid in slippage, quote units, signed."""
+
+    volume: Decimal = ZERO
+    slippage_paid: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
 class BustedFill:
-    """An execution that its venue undid, whose it was, and whether this was not known before."""
+    """An execution that its venue undid, whose it was, whether this was not known before, and what its pair lost."""
 
     fill: Fill
     session_id: str | None
     pair_id: str | None
     is_new: bool
+    recount: Recount
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from store.writer import typed_error
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0009"
+HEAD = "0011"
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x6865646765  # "hedge"
 

@@ -27,6 +27,7 @@ from store.columns import DIGITS, SCALE, Derived, Exact
 from store.engine import to_json
 from store.errors import SessionNotFound, StoreError, StoreFull
 from store.journal import Journal
+from store.naked_tables import NAKED_OUTSIDE
 from store.records import Segment
 from store.segment_tables import is_retired
 from store.tables import (
@@ -69,6 +70,7 @@ SOURCES = (
     Source("statements", STATEMENTS, "statement_id"),
     Source("funding_checks", FUNDING_CHECKS, "check_id"),
     Source("certificates", CERTIFICATES, "certificate_id"),
+    Source("naked_outside", NAKED_OUTSIDE, "naked_id"),
 )
 
 

@@ -6,6 +6,7 @@ Every text follows the field's name and a colon. Nothing here names a class, and
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ _OBJECT, _NUMBER, _WHOLE = "give an object, { … }", "give a number", "give a w
 _WORDS = {
     "missing": "is missing; give it",
     "extra_forbidden": "not a known field; leave it out",
+    "invalid_key": "a field's name must be a text; take it out, or put the name in quotes",
     "string_type": "give a text",
     "string_too_short": "give at least {min_length} characters",
     "string_too_long": "give at most {max_length} characters",
@@ -52,6 +54,8 @@ _WORDS = {
 }
 _OWN = frozenset({"number", "name", "goal"})
 _WITHOUT_INPUT = frozenset({"missing", "goal"})
+# A member of an enumeration as Python writes it, e.g. <Environment.TESTNET: 'testnet'>.
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
 
 
 def field_of(loc: Sequence[int | str]) -> str:
@@ -68,6 +72,7 @@ def problem_of(item: ErrorDetails, *, echoes: bool = True) -> str:
     words = item["msg"] if kind in _OWN else _WORDS.get(kind, "cannot be taken; see the API's documentation")
     if kind not in _OWN and "{" in words and "{ …" not in words:
         words = words.format_map({name: _plain(value) for name, value in item.get("ctx", {}).items()})
+        words = _MEMBER.sub(r"\1", words)
     given = "" if not echoes or kind in _WITHOUT_INPUT else f" (given: {shown(item['input'])})"
     return words + given
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from core.account_terms import AccountTerms
 from core.errors import MarketDataUnavailable, VenueError
-from core.numbers import ZERO, canonical
+from core.numbers import canonical
 from core.paired_reduction import CONSEQUENCES, After
 from core.risk import AccountRiskFacts, SessionRiskFacts, Severity, assess_session
 from core.risk_state import RiskState
@@ -18,13 +18,24 @@ from tasks.account_terms import TERMS_EVERY_S, changed_terms
 from tasks.course import Course
 from tasks.desk import Desk
 from tasks.differences import MISMATCH, Wrong, described, differences, explain
+from tasks.foreign_orders import (
+    FOREIGN_ORDER,
+    ORDERS_EVERY_S,
+    TOLD_MAX,
+    breach_id,
+    foreign_orders,
+    may_look,
+    sentence,
+)
+from tasks.foreign_orders import described as described_order
 from tasks.market_view import show_market
 from tasks.money import tally
+from tasks.naked import begin, outside
 from tasks.publish import Board, say
 from tasks.risk_gate import exposure
 from tasks.settle import book_funding
 from tasks.standing import announcement
-from tasks.upsets import Upset, take_in
+from tasks.upsets import TOO_OFTEN, Upset, forced_too_often, take_in
 from tasks.venue_facts import (
     CLOCK_EVERY_S,
     STATUS_EVERY_S,
@@ -63,6 +74,8 @@ class Heart:
         in_flight = any(not order.status.is_final for order in desk.working.values())
         if not in_flight and (self._due("positions", POSITIONS_EVERY_S) or desk.recheck):
             await self.compare_positions()
+        if may_look(desk) and self._due("orders", ORDERS_EVERY_S):
+            await self._tell_foreign_orders()
         if self._due("funding", FUNDING_EVERY_S):
             await self._read_funding()
         await self._look_around()
@@ -102,17 +115,24 @@ class Heart:
 
         A venue may be late with its positions after a fill, so only a difference that lasts is believed.
         """
-        desk, course = self._desk, self._course
-        desk.recheck = False
         try:
-            wrong = await differences(desk)
-            if wrong:
-                wrong = await explain(desk, course, wrong, self._upset)
+            await self.settle_differences()
         except VenueError as error:
-            desk.notices.append(f"positions could not be read ({error})")
-            return
+            self._desk.notices.append(f"positions could not be read ({error})")
+
+    async def settle_differences(self) -> bool:
+        """Compare positions; False where a venue may only be late, so that the same must be asked again.
+
+        Raises VenueError: what could not be read is neither explained nor a difference.
+        """
+        desk, is_late = self._desk, False
+        desk.recheck = False
+        wrong = await differences(desk)
+        if wrong:
+            wrong, is_late = await explain(desk, self._course, wrong, self._upset)
         if wrong:
             await self._unexplained(wrong)
+        return not is_late
 
     async def _unexplained(self, wrong: Wrong) -> None:
         await self.breach(MISMATCH, Severity.CRITICAL, described(self._desk, wrong))
@@ -139,6 +159,23 @@ class Heart:
         if ours:
             desk.payments.extend(await desk.store.journal.record_funding(desk.session_id, ours))
         await take_in(desk, course, self._upset)
+        if course.closing is None and (often := forced_too_often(desk)) is not None:
+            await self.breach(TOO_OFTEN, Severity.CRITICAL, {"reason": often, "then": After.STAND_STILL.value})
+            await self.pause(often)
+
+    async def _tell_foreign_orders(self) -> None:
+        """Warn of each order of somebody else once; told before it is known, so that a crash cannot swallow it."""
+        desk = self._desk
+        for found in await foreign_orders(desk):
+            told = desk.store.reads.breaches(desk.session_id)
+            ids, still_open = {b.breach_id for b in told}, sum(b.category == FOREIGN_ORDER and b.is_open for b in told)
+            for report in found.new:
+                desk.notices.append(sentence(report))
+                this = breach_id(desk, report)
+                if this not in ids and still_open < TOLD_MAX:
+                    await self._write(this, FOREIGN_ORDER, Severity.WARNING, described_order(report))
+                    still_open += 1
+            await desk.store.journal.record_foreign_orders(found.account, desk.symbol, found.orders, at=desk.now())
 
     async def _upset(self, upset: Upset) -> None:
         """Write what changed a leg from outside, once, and decide what the session does; the other legs follow."""
@@ -149,9 +186,8 @@ class Heart:
         desk.recheck = True
         net, held = desk.net + upset.change, desk.positions
         held[upset.account_id] += upset.change
-        if net != 0:
-            marks = [mark.mark for mark in desk.marks().values()]
-            course.gap.open(min(upset.at, desk.now()), abs(net) * max(marks, default=ZERO))
+        if outside(desk) + upset.change != 0:
+            await begin(desk, course, upset.at, change=upset.change)
         shown = {f"position of {name}": canonical(q) for name, q in held.items()}
         details = {**upset.details, "netDelta": canonical(net), **shown, "then": consequence.after.value}
         if all(b.breach_id != breach_id for b in desk.store.reads.breaches(desk.session_id)):
@@ -266,7 +302,7 @@ class Heart:
                         exposure(desk, n),
                         marks[n].mark if n in marks else None,
                         desk.margins.get(n),
-                        self._liquidation(n),
+                        *self._liquidation(n),
                     )
                     for n in desk.accounts
                 ),
@@ -284,10 +320,18 @@ class Heart:
             if found.severity is Severity.CRITICAL and course.closing is None:
                 course.close(f"{found.category}: {', '.join(f'{k} {v}' for k, v in found.details.items())}")
 
-    def _liquidation(self, name: str) -> Decimal | None:
-        """The liquidation price as the venue last said it, if that was about the position we hold now."""
-        held = self._desk.held.get(name)
-        return held.liquidation_price if held is not None and held.quantity == self._desk.positions[name] else None
+    def _liquidation(self, name: str) -> tuple[Decimal | None, Decimal | None]:
+        """The liquidation price as the venue last said it, and of how much: of all that is there, whoever made it.
+
+        Nothing is said where the account has traded since, so that it is about another position.
+        """
+        desk, held = self._desk, self._desk.held.get(name)
+        if held is None:
+            return None, None
+        traded = [f.received_time for f in (*desk.fills, *desk.foreign) if f.account_id == name]
+        if held.quantity != desk.expected[name] and max(traded, default=held.received_time) > held.received_time:
+            return None, None
+        return held.liquidation_price, held.quantity
 
     def _watch_goal(self) -> None:
         desk, course = self._desk, self._course

@@ -139,9 +139,12 @@ async def _closings(desk: Desk) -> dict[str, Reading]:
 
 
 def _stated(desk: Desk, opening: Opening, entries: Sequence[Entry], closing: Reading) -> Statement:
-    opened = Reading(opening.opening, opening.opening_mark, opening.opened_at)
+    """State an account; what others traded there explains something only once it was told and judged to be theirs."""
+    name, opened = opening.account_id, Reading(opening.opening, opening.opening_mark, opening.opened_at)
+    since = desk.store.reads.unexplained_fills(name, opening.opened_at)
+    others = [f for f in since if f.symbol == desk.symbol and (name, f.trade_id) in desk.judged]
     return statement(
-        opening.account_id, desk.symbol, entries, opening=opened, closing=closing, held_before=opening.held_before
+        name, desk.symbol, entries, opening=opened, closing=closing, held_before=opening.held_before, others=others
     )
 
 

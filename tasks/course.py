@@ -18,16 +18,16 @@ class Course:
 
     closing: why it winds down to flat, None while it may open. urgent: it closes at once, leg by leg where the gate
     refuses for long. paused: why it opens nothing now. halted: exposure is
-    open that could not be removed. volume in quote units, naked_usd_seconds in quote units x seconds; sequence is the
-    last pair's. series: the net result over time. gap: what stands alone outside any pair. naked_open: the same of a
-    pair that has no end yet; naked_today: of all sessions of the installation since midnight UTC, as of the last beat
-    or pair.
+    open that could not be removed. volume in quote units; sequence is the last pair's. series: the net result over
+    time. What legs stood alone, quote units x seconds: naked_pairs in pairs that have ended, naked_open in one that has
+    no end yet, gap outside any pair; naked_today: of all sessions of the installation since midnight UTC, as of the
+    last beat or pair.
     """
 
     started_at: datetime
     sequence: int = 0
     volume: Decimal = ZERO
-    naked_usd_seconds: Decimal = ZERO
+    naked_pairs: Decimal = ZERO
     naked_open: Decimal = ZERO
     naked_today: Decimal = ZERO
     max_net_exposure_usd: Decimal = ZERO
@@ -50,6 +50,11 @@ class Course:
         """Wind down: only closing pairs from now on. The first reason holds."""
         self.closing = self.closing or reason
         self.paused = None
+
+    @property
+    def naked_usd_seconds(self) -> Decimal:
+        """What legs stood alone in pairs that have ended, and outside pairs, quote units x seconds."""
+        return self.naked_pairs + self.gap.spent
 
     @property
     def naked_spent(self) -> Decimal:

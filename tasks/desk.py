@@ -279,7 +279,7 @@ class Desk:
                 assert_never(event)
 
     async def note_fills(self, fills: Iterable[Fill]) -> None:
-        """Journal executions once each and let them speak for their orders; foreign ones are kept apart."""
+        """Journal executions once each and let them speak for their orders; foreign ones and undoings stay apart."""
         new = [f for f in fills if (f.account_id, f.trade_id) not in self.seen]
         if not new:
             return
@@ -287,10 +287,10 @@ class Desk:
         self.seen.update((f.account_id, f.trade_id) for f in new)
         touched = set()
         for fill in recorded:
-            if fill.client_order_id in self.working:
+            if (key := fill.client_order_id) is not None and self._speaks_for(fill, key):
                 self.fills.append(fill)
                 self.volumes[fill.account_id] += fill.quantity * fill.price
-                touched.add(fill.client_order_id)
+                touched.add(key)
             elif fill.cause is FillCause.TRADE:
                 self.foreign.append(fill)
                 self.recheck = True
@@ -305,7 +305,7 @@ class Desk:
         touched = set()
         for fill in waiting:
             key = self._key_of(fill.account_id, fill.venue_order_id)
-            if key is None:
+            if key is None or not self._speaks_for(fill, key):
                 self.foreign.append(fill)
             else:
                 self.fills.append(replace(fill, client_order_id=key))
@@ -363,6 +363,9 @@ class Desk:
                 self.notices.append(f"{name}: margin could not be read ({answer})")
             else:
                 raise answer
+
+    def _speaks_for(self, fill: Fill, key: str) -> bool:
+        return key in self.working and self.working[key].intent.side is fill.side
 
     def _key_of(self, account_id: str, venue_order_id: str | None) -> str | None:
         if venue_order_id is None:

@@ -19,6 +19,7 @@ from core.paired_reduction import Cause, by_hand, own_part
 from tasks.adoption import adopt, is_written_off
 from tasks.course import Course
 from tasks.desk import Desk
+from tasks.naked import look
 from tasks.settle import agreeing_positions
 from tasks.upsets import Tell, Upset, take_executions, take_in
 
@@ -40,11 +41,11 @@ async def differences(desk: Desk) -> Wrong:
     return _still_wrong(desk, found)
 
 
-async def explain(desk: Desk, course: Course, wrong: Wrong, tell: Tell) -> Wrong:
+async def explain(desk: Desk, course: Course, wrong: Wrong, tell: Tell) -> tuple[Wrong, bool]:
     """Look differences up in the venues' executions and in what people acknowledged; return what nobody explains.
 
-    What may only be late is left out, and looked at again at the next beat. Raises VenueError when executions cannot be
-    read.
+    What may only be late is left out, and looked at again at the next beat; the second says whether there was any.
+    Raises VenueError when executions cannot be read.
     """
     late = await _look_up(desk, course, wrong)
     desk.recheck |= bool(late)
@@ -59,7 +60,7 @@ async def explain(desk: Desk, course: Course, wrong: Wrong, tell: Tell) -> Wrong
         for name, position in wrong.items():
             await _adopt(desk, course, position, f"{name}: a person acknowledged what the venue shows")
         wrong = {}
-    return wrong
+    return wrong, bool(late)
 
 
 def described(desk: Desk, wrong: Mapping[str, Position]) -> dict[str, str]:
@@ -94,6 +95,11 @@ async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> set[str]:
         told = [f for f in desk.forced if f.account_id == name and f.symbol == desk.symbol]
         told += _unjudged(desk, name, course.started_at)
         left = wrong[name].quantity - desk.expected[name] - _signed(told)
+        back = _listed_back(desk, name)
+        if back and left == _signed([undoing for _, undoing in back]):
+            undone = [fill for pair in back for fill in pair]
+            desk.busts += [TradeBusted(f.venue, name, f.symbol, f.trade_id, back[0][1].venue_time) for f in undone]
+            continue
         if not gone or left != -_signed(gone):
             continue
         if any(f.received_time > old_enough for f in gone):
@@ -101,6 +107,23 @@ async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> set[str]:
             continue
         desk.busts += [TradeBusted(f.venue, name, f.symbol, f.trade_id, desk.now()) for f in gone]
     return late
+
+
+def _listed_back(desk: Desk, name: str) -> list[tuple[Fill, Fill]]:
+    """Executions of own orders that the venue lists a second time on the other side: each with what undoes it.
+
+    A venue without a word for an undone trade shows it so; nothing else trades against the side of its own order.
+    """
+    found: list[tuple[Fill, Fill]] = []
+    undone = [f for f in desk.fills if f.account_id == name]
+    for back in [f for f in desk.foreign if f.account_id == name and f.symbol == desk.symbol]:
+        same = (back.venue_order_id, back.side.opposite, back.quantity, back.price)
+        for fill in undone:
+            if (fill.venue_order_id, fill.side, fill.quantity, fill.price) == same:
+                found.append((fill, back))
+                undone.remove(fill)
+                break
+    return found
 
 
 async def _take_by_hand(desk: Desk, course: Course, position: Position, tell: Tell) -> None:
@@ -124,6 +147,9 @@ async def _take_by_hand(desk: Desk, course: Course, position: Position, tell: Te
         text = f"{name}: trades by hand took {canonical(abs(found.written_off))} of the session's position and more"
         await tell(Upset(Cause.MANUAL_TRADE, details, text, name, found.written_off, last.venue_time))
         await _adopt(desk, course, position, text)
+    elif found.taken and found.foreign != theirs:
+        text = f"{name}: trades by hand went beyond what they took; {canonical(found.foreign)} there is somebody else's"
+        await _adopt(desk, course, position, text)
     elif not found.taken and abs(found.foreign) < abs(theirs):
         await _adopt(desk, course, position, f"{name}: somebody reduced what they hold there themselves")
 
@@ -132,10 +158,8 @@ async def _adopt(desk: Desk, course: Course, position: Position, text: str) -> N
     trades = _unjudged(desk, position.account_id, course.started_at)
     own, foreign = own_part(desk.positions[position.account_id], position.quantity)
     await adopt(desk, position, own=own, foreign=foreign, trades=trades, text=text)
-    if desk.net != 0:
-        # What stands alone from here on is followed; it is no surprise to the limits.
-        marks = [mark.mark for mark in desk.marks().values()]
-        course.gap.open(desk.now(), abs(desk.net) * max(marks, default=ZERO))
+    # What stands alone from here on is followed; it is no surprise to the limits.
+    await look(desk, course)
 
 
 def _unjudged(desk: Desk, name: str, since: datetime) -> list[Fill]:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 
 from core.errors import MarketDataUnavailable, ReconciliationFailed, SessionHalted, VenueError
-from core.numbers import ZERO, canonical
+from core.numbers import canonical
 from core.paired_reduction import followings
 from core.pricing import per_leg
 from core.reduction import wider
@@ -23,6 +23,7 @@ from core.sizing import send_cushion, smallest_quantity
 from tasks.beat import Heart
 from tasks.course import Course
 from tasks.desk import Desk
+from tasks.naked import look
 from tasks.publish import publish, say
 from tasks.reduce import Reduced, finish_reductions, reduce_once, unfinished
 
@@ -49,6 +50,7 @@ class Follower:
         self._desk, self._course, self._heart = desk, course, heart
         self._chase: Chase | None = None
         self._unfinished_since: datetime | None = None
+        self._stood_alone = False
 
     async def keep_even(self) -> bool:
         """Close a gap that no pair in progress has: True while the bound lasts, to be called again after a beat.
@@ -57,6 +59,8 @@ class Follower:
         session is halted, and each call tries once more.
         """
         desk, course = self._desk, self._course
+        self._stood_alone |= course.gap.since is not None
+        await look(desk, course)
         if desk.net == 0:
             if await self._finish():
                 return True
@@ -65,13 +69,12 @@ class Follower:
             return False
         if any(desk.store.reads.open_pairs(desk.session_id)):
             return False
-        first = self._chase is None
+        first, self._stood_alone = self._chase is None, True
         self._chase = chase = self._chase or Chase(desk.now(), per_leg(desk.strategy.max_slippage))
-        self.count()
         if first:
             await self._say_it_begins()
         trouble = await self._round(chase)
-        self.count()
+        await look(desk, course)
         if desk.net == 0 and not unfinished(desk):
             await self._even_again()
             return False
@@ -82,12 +85,6 @@ class Follower:
             return True
         await self._overdue(trouble or f"no leg could follow within {FOLLOW_S:.0f} s")
         return False
-
-    def count(self) -> None:
-        """Count what stands alone up to now into the session's naked dollar-seconds."""
-        usd = naked_usd(self._desk)
-        self._course.gap.open(self._desk.now(), self._course.gap.usd if usd is None else usd)
-        count_gap(self._desk, self._course)
 
     async def _round(self, chase: Chase) -> str | None:
         """Send what may be sent now; returns why a person is needed, None when another round may do."""
@@ -152,11 +149,9 @@ class Follower:
 
     async def _even_again(self) -> None:
         desk, course = self._desk, self._course
-        if self._chase is None and course.gap.since is None:
+        if not self._stood_alone or desk.store.reads.open_pairs(desk.session_id):
             return
-        if desk.store.reads.open_pairs(desk.session_id):
-            return
-        self.count()
+        self._stood_alone = False
         self._chase = None
         if course.halted is not None:
             course.halted = None
@@ -170,24 +165,6 @@ class Follower:
         await publish(desk, course)
 
 
-def count_gap(desk: Desk, course: Course) -> None:
-    """Count an open gap up to now into the session's naked dollar-seconds; it ends where nothing stands alone."""
-    if course.gap.since is None:
-        return
-    usd = naked_usd(desk)
-    usd = course.gap.usd if usd is None else usd
-    course.naked_usd_seconds += course.gap.look(desk.now(), usd)
-    course.max_net_exposure_usd = max(course.max_net_exposure_usd, usd)
-
-
-def naked_usd(desk: Desk) -> Decimal | None:
-    """What stands alone now, quote units at the highest mark; None when no mark is known."""
-    if desk.net == 0:
-        return ZERO
-    marks = [mark.mark for mark in desk.marks().values()]
-    return abs(desk.net) * max(marks) if marks else None
-
-
 def _least(desk: Desk) -> dict[str, Decimal]:
     """The smallest order each venue takes, base units; where no mark is known, by quantity alone."""
     marks, cushion = desk.marks(), send_cushion(desk.strategy.max_slippage)
@@ -199,4 +176,4 @@ def _least(desk: Desk) -> dict[str, Decimal]:
     return found
 
 
-__all__ = ["FOLLOW_S", "Follower", "count_gap", "naked_usd"]
+__all__ = ["FOLLOW_S", "Follower"]

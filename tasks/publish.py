@@ -132,9 +132,6 @@ async def publish(desk: Desk, course: Course, *, net_peak_usd: Decimal = ZERO) -
         "maxDrawdown": _of_capital(desk, course.series.max_drawdown),
         "var95": _of_capital(desk, course.series.value_at_risk()),
         "nakedUsdSeconds": str(totals.naked_usd_seconds),
-        "gapUsdSeconds": str(course.gap.spent),
-        "gapSince": None if course.gap.since is None else course.gap.since.isoformat(),
-        "gapUsd": str(course.gap.usd),
     })  # fmt: skip
 
 

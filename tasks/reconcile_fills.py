@@ -25,6 +25,7 @@ from store.records import PairOutcome
 from tasks.desk import Desk, current
 from tasks.options import STEP
 from tasks.place_pair import PairEnd, keep
+from tasks.undone import note_undone
 
 _STREAM_GRACE_S = 1.5
 _ROUNDS = 8
@@ -86,7 +87,10 @@ async def read_fills(desk: Desk, accounts: Sequence[str], since_s: float) -> Non
 
 
 async def complete_fills(desk: Desk, orders: Sequence[Order]) -> list[Fill]:
-    """Return every execution the orders imply, from streams and REST; raises ReconciliationFailed when some lack."""
+    """Return every execution the orders imply, from streams and REST, one that was undone meanwhile included.
+
+    Raises ReconciliationFailed when some lack.
+    """
     for order in orders:
         desk.working.setdefault(order.intent.client_order_id, order)
     started = min((o.intent.created_at for o in orders), default=desk.now())
@@ -113,6 +117,8 @@ async def complete_fills(desk: Desk, orders: Sequence[Order]) -> list[Fill]:
         if missing:
             await desk.outside.sleep(0.25 * 2 ** min(round_, 4))
             await desk.absorb()
+    if missing and await note_undone(desk, missing, _filled_by_order(desk)):
+        missing = _missing(desk, orders)
     if missing:
         raise ReconciliationFailed(_explain(desk, missing), orders=[o.intent.client_order_id for o in missing])
     ids = {o.intent.client_order_id for o in orders}

@@ -23,6 +23,7 @@ from store.records import CommandKind, Pair, PairOutcome, Session, SessionStatus
 from tasks.adoption import ADOPTED, replay_adoption
 from tasks.course import Course
 from tasks.desk import Desk
+from tasks.naked import restore
 from tasks.place_pair import PairEnd, resume_pair
 from tasks.reconcile_fills import Reconciled, read_fills, reconcile
 from tasks.standing import gap_told, last_told
@@ -38,7 +39,7 @@ async def load_course(desk: Desk, session: Session) -> Course:
     course.max_net_exposure_usd = session.totals.max_net_exposure_usd
     ended = {p.plan.pair_id: p for p in _all_pairs(desk) if p.outcome.completed_at is not None}
     for pair in ended.values():
-        _count(course, pair)
+        count_pair(course, pair)
         course.unwinding = _purpose(pair) is Purpose.CLOSE
     reduced = reduction_pair_id(desk.session_id)
     orders = reads.orders_of_session(desk.session_id)
@@ -63,7 +64,7 @@ async def load_course(desk: Desk, session: Session) -> Course:
             desk.volumes[fill.account_id] += fill.quantity * fill.price
     payments: list[FundingPayment] = reads.funding_of(desk.session_id)
     desk.payments = payments
-    _replay(desk, course)
+    await restore(desk, course, _replay(desk, course))
     _take_over_decisions(desk, course, session)
     _take_over_standing(desk, course)
     return course
@@ -95,29 +96,23 @@ async def resume_open_pairs(desk: Desk, course: Course) -> AsyncIterator[tuple[P
             return
 
 
-def _replay(desk: Desk, course: Course) -> None:
-    """Rebuild from what earlier runs told: the result over time, what stood alone, what was agreed with venues."""
-    last, metrics = 0, dict[str, object]()
+def _replay(desk: Desk, course: Course) -> datetime | None:
+    """Rebuild from what earlier runs told: the result over time, and what was agreed with venues.
+
+    Returns since when they told that something stands alone; None when nothing does.
+    """
+    last = 0
     alone_since: datetime | None = None
     while page := desk.store.reads.events_since(desk.session_id, last):
         last = page[-1].sequence
         for event in page:
             if event.type == "metrics_update" and "pnl" in event.payload:
                 course.series.note(event.at, Decimal(str(event.payload["pnl"])))
-                metrics = dict(event.payload)
             elif event.type == ADOPTED:
                 replay_adoption(desk, event)
             elif event.type == "risk_update":
                 alone_since = (alone_since or event.at) if gap_told(event) != 0 else None
-    course.gap.spent = Decimal(str(metrics.get("gapUsdSeconds", 0)))
-    course.naked_usd_seconds += course.gap.spent
-    if desk.net == 0:
-        return
-    if metrics.get("gapSince") is not None:
-        course.gap.open(datetime.fromisoformat(str(metrics["gapSince"])), Decimal(str(metrics["gapUsd"])))
-    elif desk.fills:
-        newest = max(desk.fills, key=lambda f: f.venue_time)
-        course.gap.open(alone_since or newest.venue_time, abs(desk.net) * newest.price)
+    return alone_since
 
 
 def _take_over_decisions(desk: Desk, course: Course, session: Session) -> None:
@@ -169,12 +164,13 @@ def _purpose(pair: Pair) -> Purpose:
     return Purpose(str(cast(dict[str, object], pair.plan.decision["plan"])["purpose"]))
 
 
-def _count(course: Course, pair: Pair) -> None:
+def count_pair(course: Course, pair: Pair) -> None:
+    """Take a pair that has ended into the session's sums."""
     outcome = pair.outcome
     course.sequence = max(course.sequence, pair.plan.sequence)
     course.volume += outcome.volume
     course.slippage_paid += (outcome.slippage or ZERO) * outcome.volume
-    course.naked_usd_seconds += outcome.naked_usd_seconds
+    course.naked_pairs += outcome.naked_usd_seconds
     course.pairs_filled += outcome.status is PairStatus.FILLED
     course.pairs_unwound += outcome.status is PairStatus.UNWOUND
 

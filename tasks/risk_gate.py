@@ -14,6 +14,7 @@ from core.pricing import marketable_price, per_leg
 from core.risk import GateFacts, LegFacts, OwnOrder, RefusalCode, Refused, RiskDecision, Severity, gate
 from core.views import AccountView, SessionView
 from tasks.desk import Desk, current
+from tasks.foreign_orders import known_in
 from tasks.money import tally
 from tasks.options import STEP
 from tasks.venue_facts import clocks_are_safe
@@ -35,12 +36,13 @@ async def check_risk(plan: PairPlan, naked_usd_seconds: Decimal, naked_today: De
 
 
 def gather_facts(desk: Desk, plan: PairPlan, naked_usd_seconds: Decimal, naked_today: Decimal) -> GateFacts:
-    """Collect what the gate looks at: books, marks, margins, exposure, own orders of the whole installation, clocks,
-    venues' states, breaches that wait."""
+    """Collect what the gate looks at: books, marks, margins, exposure, orders on the whole installation's accounts,
+    own and foreign, clocks, venues' states, breaches that wait."""
     own: list[OwnOrder] = []
     venues: set[Venue] = {leg.account.venue for leg in plan.legs}
     for venue in venues:
         own.extend(desk.store.reads.own_live_orders(venue, desk.symbol))
+        own.extend(known_in(desk, venue))
     breaches = desk.store.reads.breaches(desk.session_id, open_only=True)
     return GateFacts(
         now=desk.now(),

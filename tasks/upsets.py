@@ -15,16 +15,23 @@ from decimal import Decimal
 from connectors.venue import TradeBusted
 from core.numbers import ZERO, canonical
 from core.order import Fill, FillCause
-from core.paired_reduction import Cause, beyond_own
-from core.pnl import pair_result
-from store.records import BustedFill
+from core.paired_reduction import (
+    CONSEQUENCES,
+    FORCED_MAX,
+    FORCED_WINDOW_S,
+    After,
+    Cause,
+    beyond_own,
+    times_forced,
+)
 from tasks.adoption import give_up_foreign
 from tasks.course import Course
 from tasks.desk import Desk
-from tasks.recover import rebuild
 
 # A venue may tell of an undone execution before we have learnt of the execution itself.
 BUST_UNKNOWN_S = 60.0
+TOO_OFTEN = "deleveraged_often"
+_GOES_ON = frozenset(cause.value for cause, found in CONSEQUENCES.items() if found.after is After.GO_ON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,8 @@ async def _bust(desk: Desk, course: Course, bust: TradeBusted, tell: Tell) -> No
     desk.foreign = [f for f in desk.foreign if (f.account_id, f.trade_id) != key]
     if is_own and busted is not None:
         _undo(desk, known)
-        await recount(desk, course, busted)
+        course.volume += busted.recount.volume
+        course.slippage_paid += busted.recount.slippage_paid
 
 
 async def _bust_unknown(desk: Desk, bust: TradeBusted, tell: Tell) -> None:
@@ -112,6 +120,23 @@ async def _bust_unknown(desk: Desk, bust: TradeBusted, tell: Tell) -> None:
     await tell(Upset(Cause.TRADE_BUST, details, text, bust.account_id, ZERO, bust.at))
 
 
+def forced_too_often(desk: Desk) -> str | None:
+    """Say that the venues took from legs too often for a session to go on by itself; None when they did not.
+
+    What a person has acknowledged before counts no more.
+    """
+    told = desk.store.reads.breaches(desk.session_id)
+    answers = [b.acknowledged_at for b in told if b.category == TOO_OFTEN]
+    if None in answers:
+        return None
+    since = max((at for at in answers if at is not None), default=None)
+    times = [b.created_at for b in told if b.category in _GOES_ON and (since is None or b.created_at > since)]
+    count = times_forced(times, desk.now())
+    if count < FORCED_MAX:
+        return None
+    return f"legs were deleveraged {count} times within {FORCED_WINDOW_S / 60:.0f} minutes"
+
+
 def _undo(desk: Desk, fill: Fill) -> None:
     desk.fills = [f for f in desk.fills if (f.account_id, f.trade_id) != (fill.account_id, fill.trade_id)]
     key = fill.client_order_id
@@ -122,25 +147,6 @@ def _undo(desk: Desk, fill: Fill) -> None:
         desk.working[key] = replace(order, filled_quantity=max(ZERO, order.filled_quantity - fill.quantity))
     else:
         desk.settled[fill.account_id] -= fill.quantity * fill.side.sign
-
-
-async def recount(desk: Desk, course: Course, busted: BustedFill) -> None:
-    """What was undone is no volume: work the pair's figures out anew from the executions that are left."""
-    if busted.pair_id is None:
-        return
-    pair = desk.store.reads.pair(busted.pair_id)
-    old = pair.outcome
-    if old.completed_at is None or old.volume == 0:
-        return
-    fills = desk.store.reads.fills_of_pair(busted.pair_id)
-    result = pair_result(rebuild(desk, pair), fills, completed_at=old.completed_at)
-    new = replace(
-        old, quantity=result.quantity, volume=result.volume, price=result.price, slippage=result.slippage,
-        fees=result.fees,
-    )  # fmt: skip
-    await desk.store.journal.complete_pair(busted.pair_id, new, "worked out anew without what the venue undid")
-    course.volume += new.volume - old.volume
-    course.slippage_paid += (new.slippage or ZERO) * new.volume - (old.slippage or ZERO) * old.volume
 
 
 def _named(fills: Sequence[Fill]) -> str:

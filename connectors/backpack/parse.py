@@ -20,7 +20,7 @@ from core.errors import ProtocolViolation
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Level, Mark
 from core.numbers import ZERO
-from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Side
+from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Resting, Side
 
 SIDES = {"Bid": Side.BUY, "Ask": Side.SELL}
 
@@ -187,6 +187,7 @@ def report_of(
         row.expiry_reason,
         venue_time,
         received_time,
+        Resting(SIDES[row.side], row.price) if row.price and row.side in SIDES else None,
     )
 
 

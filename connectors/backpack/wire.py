@@ -255,6 +255,7 @@ class OrderRow(Wire):
     status: str
     executed_quantity: Number
     executed_quote_quantity: Number | None = None
+    price: Number | None = None
     created_at: Moment
     expiry_reason: str | None = None
 

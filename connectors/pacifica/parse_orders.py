@@ -14,7 +14,7 @@ from connectors.pacifica import wire
 from connectors.pacifica.build import symbol_of
 from connectors.pacifica.reading import moment, positive, word_of
 from core.instrument import Venue
-from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Side
+from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Resting, Side
 
 TRADE_SIDES = {
     "open_long": Side.BUY,
@@ -29,6 +29,7 @@ _CAUSES = {
     "adl_liquidation": FillCause.ADL,
     "settlement": FillCause.SETTLEMENT,
 }
+_BOOK_SIDES = {"bid": Side.BUY, "ask": Side.SELL}
 _LIQUIDITY = {"fulfill_maker": Liquidity.MAKER, "fulfill_taker": Liquidity.TAKER}
 _STATUSES = {
     "open": OrderStatus.ACCEPTED,
@@ -87,7 +88,16 @@ def open_order(account_id: str, row: wire.OpenOrderRow, received: datetime) -> O
         reason=None,
         venue_time=moment(row.updated_at),
         received_time=received,
+        resting=_resting(row),
     )
+
+
+def _resting(row: wire.OpenOrderRow) -> Resting | None:
+    """Where it lies in the book; a stop lies in none before it is triggered, and a market order has no price."""
+    side = _BOOK_SIDES.get(row.side or "")
+    if side is None or not row.price or row.stop_price is not None:
+        return None
+    return Resting(side, row.price)
 
 
 def past_order(account_id: str, row: wire.OrderHistoryRow, received: datetime) -> OrderReport:

@@ -126,6 +126,8 @@ class OpenOrderRow(Wire):
     order_id: int
     client_order_id: str | None = None
     symbol: str
+    side: str | None = None
+    price: Number | None = None
     filled_amount: Number
     stop_price: Number | None = None
     updated_at: Millis

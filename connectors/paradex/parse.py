@@ -33,7 +33,7 @@ from core.account import Margin, Position
 from core.errors import ProtocolViolation
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Level, Mark
-from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Side
+from core.order import Fill, FillCause, Liquidity, OrderReport, OrderStatus, Resting, Side
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ def order_report(row: OrderRow, account_id: str, listing: Listing, received: dat
         reason=row.cancel_reason[:_TEXT_MAX] or None,
         venue_time=moment(stamp) if stamp else None,
         received_time=received,
+        resting=Resting(_SIDES[row.side], row.price) if row.price and row.side in _SIDES else None,
     )
 
 

@@ -204,6 +204,7 @@ class OrderRow(Wire):
     size: Number
     remaining_size: Number
     status: Text
+    price: MaybeNumber = None
     avg_fill_price: MaybeNumber = None
     cancel_reason: Text = ""
     client_id: Text = ""

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from store.engine import writing_engine
-from store.segment_tables import metadata
+from store.foreign_tables import metadata
 
 
 def _run(connection: Connection) -> None:

@@ -14,7 +14,8 @@ from core.numbers import ZERO
 from core.order import Fill, Order, OrderStatus
 from store.errors import StoreError
 from store.operations.certificates import correct
-from store.records import BustedFill
+from store.operations.recounts import recount
+from store.records import BustedFill, Recount
 from store.rows import columns_of, fill_of
 from store.tables import FILLS, ORDERS
 from store.writer import Tx
@@ -69,7 +70,9 @@ def claim_fills(tx: Tx, session_id: str, fills: Sequence[Fill]) -> None:
 
 
 def bust_fill(tx: Tx, venue: Venue, account_id: str, trade_id: str, *, at: datetime) -> BustedFill | None:
-    """Note that a venue undid an execution: its quantity and fee leave its order. None when it is not known (yet).
+    """Note that a venue undid an execution: its quantity and fee leave its order, and its pair is counted anew.
+
+    None when it is not known (yet).
 
     The row stays, with the time; undoing it again changes nothing and is answered the same.
     """
@@ -77,12 +80,13 @@ def bust_fill(tx: Tx, venue: Venue, account_id: str, trade_id: str, *, at: datet
     row = tx.connection.execute(select(FILLS).where(this)).mappings().one_or_none()
     if row is None:
         return None
-    is_new = row["busted_at"] is None
+    is_new, changed = row["busted_at"] is None, Recount()
     if is_new:
         tx.connection.execute(update(FILLS).where(this).values(busted_at=at, change=tx.change))
         _take_back(tx, row)
+        changed = recount(tx, row["pair_id"])
         correct(tx, row["pair_id"], f"the venue undid the execution {trade_id}", at=at)
-    return BustedFill(fill_of(row), row["session_id"], row["pair_id"], is_new)
+    return BustedFill(fill_of(row), row["session_id"], row["pair_id"], is_new, changed)
 
 
 def fill_id(fill: Fill) -> str:

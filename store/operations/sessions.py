@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy import insert, select, update
 
@@ -87,6 +88,11 @@ def set_flow_run(tx: Tx, session_id: str, flow_run_id: str) -> None:
 def update_session_totals(tx: Tx, session_id: str, totals: SessionTotals) -> None:
     """Replace the running totals; raise SessionNotFound."""
     _update(tx, session_id, columns_of(totals))
+
+
+def set_naked_total(tx: Tx, session_id: str, naked_usd_seconds: Decimal) -> None:
+    """Replace one of the running totals: what legs stood alone, quote units x seconds; raise SessionNotFound."""
+    _update(tx, session_id, {"naked_usd_seconds": naked_usd_seconds})
 
 
 def _update(tx: Tx, session_id: str, values: dict[str, object]) -> None:

@@ -16,7 +16,7 @@ from store.operations.events import append_event
 from store.operations.sessions import set_session_status
 from store.records import Session, SessionStatus
 from store.rows import session_of
-from store.tables import LEASES, SESSIONS, STARTS
+from store.tables import LEASES, ORDERS, SESSIONS, STARTS
 from store.writer import Tx
 
 
@@ -30,11 +30,15 @@ def open_start(tx: Tx, session_id: str, *, holder: str, now: datetime, claim_s: 
     return _open(tx, session, is_first=True, holder=holder, now=now, claim_s=claim_s)
 
 
-def open_restart(tx: Tx, session_id: str, *, holder: str, now: datetime, claim_s: float) -> Start | None:
-    """Note that a session whose run is gone needs another one; its status stays.
+def open_restart(
+    tx: Tx, session_id: str, *, holder: str, now: datetime, claim_s: float, untraded_since: int | None = None,
+    reason: str | None = None,
+) -> Start | None:  # fmt: skip
+    """Note that a session whose run is gone needs another one; its status stays. reason: told to its followers.
 
     None while a run holds the session's lease or one is about to be created, and for a session that is not active or
-    paused.
+    paused. With untraded_since, the last attempt the caller knows of, also for one that has sent an order or was
+    started, or run, again since.
     """
     row = tx.connection.execute(select(SESSIONS).where(SESSIONS.c.session_id == session_id).with_for_update())
     found = row.mappings().one_or_none()
@@ -45,7 +49,12 @@ def open_restart(tx: Tx, session_id: str, *, holder: str, now: datetime, claim_s
     is_open = (STARTS.c.session_id == session_id) & (STARTS.c.state == StartState.OPEN)
     if (expires_at is not None and expires_at > now) or tx.connection.execute(select(STARTS).where(is_open)).first():
         return None
-    return _open(tx, session_of(found), is_first=False, holder=holder, now=now, claim_s=claim_s)
+    session = session_of(found)
+    if untraded_since is not None and (_last_attempt(tx, session) > untraded_since or _has_orders(tx, session_id)):
+        return None
+    if reason is not None:
+        _tell(tx, session_id, session.status, reason, now)
+    return _open(tx, session, is_first=False, holder=holder, now=now, claim_s=claim_s)
 
 
 def claim_starts(tx: Tx, *, holder: str, now: datetime, claim_s: float, limit: int = 10) -> list[Start]:
@@ -93,8 +102,7 @@ def refuse_start(tx: Tx, session_id: str, attempt: int, *, holder: str, reason: 
 
 
 def _open(tx: Tx, session: Session, *, is_first: bool, holder: str, now: datetime, claim_s: float) -> Start:
-    last = select(func.coalesce(func.max(STARTS.c.attempt), 0)).where(STARTS.c.session_id == session.session_id)
-    attempt = max(int(tx.connection.execute(last).scalar_one()), session.attempt) + 1
+    attempt = _last_attempt(tx, session) + 1
     tx.connection.execute(
         insert(STARTS).values(
             session_id=session.session_id, attempt=attempt, state=StartState.OPEN.value, is_first=is_first,
@@ -103,6 +111,17 @@ def _open(tx: Tx, session: Session, *, is_first: bool, holder: str, now: datetim
         )
     )  # fmt: skip
     return _get(tx, session.session_id, attempt)
+
+
+def _last_attempt(tx: Tx, session: Session) -> int:
+    last = select(func.coalesce(func.max(STARTS.c.attempt), 0)).where(STARTS.c.session_id == session.session_id)
+    return max(int(tx.connection.execute(last).scalar_one()), session.attempt)
+
+
+def _has_orders(tx: Tx, session_id: str) -> bool:
+    return (
+        tx.connection.execute(select(ORDERS.c.session_id).where(ORDERS.c.session_id == session_id)).first() is not None
+    )
 
 
 def _tell(tx: Tx, session_id: str, status: SessionStatus, reason: str, at: datetime) -> None:

@@ -95,3 +95,9 @@ create table sealed.certificates (
     kind varchar not null, previous varchar not null, sha256 varchar not null, document varchar not null,
     created_at timestamptz not null, change bigint not null
 );
+
+create table sealed.naked_outside (
+    naked_id varchar not null, session_id varchar not null, "day" timestamptz not null,
+    usd_seconds decimal(38, 18) not null, counted_until timestamptz not null, usd decimal(38, 18) not null,
+    change bigint not null
+);

@@ -34,11 +34,19 @@ create view risk_events as
 select breach_id, session_id, pair_id, category, severity, details, created_at, acknowledged_at, action, comment
 from sealed.risk_events;
 
+-- Inside pairs by the day a pair was planned, outside by the days on which a leg stood alone.
 create view naked_by_day as
-select cast(created_at at time zone 'UTC' as date) as "day", session_id, count(*) as pairs,
-       sum(naked_usd_seconds) as naked_usd_seconds,
-       sum(sum(naked_usd_seconds)) over (partition by cast(created_at at time zone 'UTC' as date)) as day_usd_seconds
-from sealed.pairs
+select "day", session_id, cast(sum(pairs) as bigint) as pairs, sum(naked_usd_seconds) as naked_usd_seconds,
+       sum(sum(naked_usd_seconds)) over (partition by "day") as day_usd_seconds,
+       sum(outside_usd_seconds) as outside_usd_seconds
+from (
+    select cast(created_at at time zone 'UTC' as date) as "day", session_id, 1 as pairs, naked_usd_seconds,
+           cast(0 as decimal(38, 18)) as outside_usd_seconds
+    from sealed.pairs
+    union all
+    select cast("day" at time zone 'UTC' as date), session_id, 0, usd_seconds, usd_seconds
+    from sealed.naked_outside
+)
 group by 1, 2;
 
 create view naked_days as

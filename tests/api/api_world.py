@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from store import Store
 from store.api_records import Scope
 from store.home import Home
 from tests.fakes.clock import FakeClock
+from tests.fakes.empty_store import lay_empty_store
 from tests.fakes.venue import FakeVenue
 from tests.fakes.world import market
 
@@ -54,14 +56,16 @@ FORM_B: dict[str, Any] = {
 class FakePrefect(httpx.AsyncBaseTransport):
     """A Prefect server: creates one run per idempotency key, and fails as it is told to.
 
-    created: parameters of each run by idempotency key. asked: how often a run was asked for. failures: what the next
-    requests to create a run get instead of an answer: an HTTP status, or an exception; after: the run is created all
-    the same (the answer is lost). is_deaf_to_questions: whether a run is there is not answered.
+    created: parameters of each run by idempotency key. states, and since when (where told): by run. asked: how often a
+    run was asked for. failures: what the next requests to create a run get instead of an answer: an HTTP status, or an
+    exception; creates_before_failing: the run is created all the same (the answer is lost). is_deaf_to_questions:
+    whether a run is there is not answered.
     """
 
     def __init__(self) -> None:
         self.created: dict[str, dict[str, Any]] = {}
         self.states: dict[str, str] = {}
+        self.since: dict[str, datetime] = {}
         self.asked = 0
         self.failures: list[int | Exception] = []
         self.creates_before_failing = False
@@ -87,8 +91,12 @@ class FakePrefect(httpx.AsyncBaseTransport):
             return httpx.Response(200, json=[{"id": _run_id(key)} for key in keys if key in self.created])
         found = re.fullmatch(r"/api/flow_runs/(.+)", path)
         if found and found.group(1) in self.states:
-            return httpx.Response(200, json={"state_type": self.states[found.group(1)]})
+            return httpx.Response(200, json=self._state(found.group(1)))
         return httpx.Response(404, json={"detail": "not found"})
+
+    def _state(self, run_id: str) -> dict[str, Any]:
+        kind, since = self.states[run_id], self.since.get(run_id)
+        return {"state_type": kind, **({"state": {"type": kind, "timestamp": since.isoformat()}} if since else {})}
 
     def _create(self, wish: dict[str, Any]) -> httpx.Response:
         self.asked += 1
@@ -141,6 +149,7 @@ class ApiWorld:
     @asynccontextmanager
     async def opened(self, scopes: tuple[Scope, ...] = (Scope.ADMIN,)) -> AsyncIterator[Api]:
         """One living app with a key of these scopes."""
+        lay_empty_store(self.home.path)
         app = self.app()
         async with app.router.lifespan_context(app):
             api = Api(self, app)

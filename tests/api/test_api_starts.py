@@ -15,7 +15,8 @@ import pytest
 from api_world import FORM_A, Api, ApiWorld, FakePrefect, code_of, new_home
 from running_session import RunningSession
 
-from api.starts import CLAIM_S, COMMAND_AGE_S, GIVE_UP_S, RUN_SETTLES_S
+from api.abandoned import RUN_SETTLES_S
+from api.starts import CLAIM_S, COMMAND_AGE_S, GIVE_UP_S
 from store import CommandKind, SessionStatus
 from store.api_records import StartState
 

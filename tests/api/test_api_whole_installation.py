@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from api_world import Api, code_of
 from test_api_naked import with_naked_pair
 
 from api.paging import LIMIT_MAX
-from store import CommandKind, NewSession, SessionStatus
+from store import CommandKind, NewSession, SessionStatus, reads
+
+PAGE = 40
 
 
-async def test_kill_switch_reaches_more_sessions_than_a_page_holds(api: Api) -> None:
+async def test_kill_switch_reaches_more_sessions_than_a_page_holds(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reads, "PAGE_MAX", PAGE)  # of a thousand in truth, for which this would take half a minute
     at, journal = api.world.clock(), api.store.journal
-    names = [f"s{number}" for number in range(LIMIT_MAX + 5)]
+    names = [f"s{number}" for number in range(PAGE + 5)]
     template = api.store.reads.session(await api.created())
     pending = (SessionStatus.PENDING,)
     for name in names:
@@ -22,6 +26,7 @@ async def test_kill_switch_reaches_more_sessions_than_a_page_holds(api: Api) -> 
             NewSession(name, name, "ETH/USD", template.strategy, template.accounts, "sandbox", Decimal(1), None, 1, at)
         )
         await journal.set_session_status(name, pending, SessionStatus.ACTIVE, at=at)
+    assert len(api.store.reads.sessions(limit=LIMIT_MAX)) == PAGE
     services = api.services
     services.settings = replace(services.settings, stop_wait_s=0)
     answer = await api.post("/flatten")

@@ -13,6 +13,7 @@ from api_world import ApiWorld
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from api.documents.common import iso
 from api.live import LiveLimits
 from store.api_records import Scope
 from tests.fakes.served_api import ServedApi, served, told_session
@@ -153,8 +154,30 @@ async def test_what_a_session_sees_comes_on_request_as_a_picture(service: Served
             session_id, at=world.clock(), payload={"symbol": "ETH/USD", "legs": []}
         )
         picture = await hear(socket)
-    assert (picture["type"], picture["channel"], picture["data"]["symbol"]) == ("market_update", "market", "ETH/USD")
-    assert "sequence" not in picture
+        assert (picture["type"], picture["channel"], picture["data"]["symbol"]) == (
+            "market_update",
+            "market",
+            "ETH/USD",
+        )
+        assert "sequence" not in picture
+    async with connect(service.socket(session_id), additional_headers=service.bearer) as socket:
+        (again,) = await subscribe(socket, session_id, "market")
+    assert again["data"] == picture["data"]
+    assert again["data"]["asOf"] == iso(world.clock())
+
+
+async def test_a_session_that_is_over_sees_nothing_any_more(service: ServedApi) -> None:
+    """Its last books are no books of now: neither a snapshot nor a picture shows them."""
+    told, journal = await told_session(service.api), service.api.store.journal
+    at = service.api.world.clock()
+    await journal.put_view(told.session_id, at=at, payload={"symbol": "ETH/USD", "legs": []})
+    assert told.session_id in service.api.store.reads.views([told.session_id])
+    await told.tell()
+    assert service.api.store.reads.session(told.session_id).status.is_final
+    async with connect(service.socket(told.session_id), additional_headers=service.bearer) as socket:
+        (snapshot,) = await subscribe(socket, told.session_id, "market")
+    assert snapshot["data"] is None
+    assert service.api.store.reads.views([told.session_id]) == {}
 
 
 async def test_two_processes_on_one_store_each_tell_everything(world: ApiWorld) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from cli.main import answer
-from store import NewSession, Session, SessionTotals, Store, open_store
+from store import NewSession, Session, SessionTotals, Store
+from tests.fakes.empty_store import fresh_store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -54,7 +55,7 @@ class Machine:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        with open_store(self.home) as store:
+        with fresh_store(self.home) as store:
             yield store
 
     def session(self, session_id: str = "s1", **changes: Any) -> Session:

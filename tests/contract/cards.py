@@ -31,7 +31,7 @@ from connectors.venue import (
 )
 from core.errors import PrecisionRefused
 from core.numbers import ZERO
-from core.order import OrderStatus, OrderType, Side, TimeInForce
+from core.order import OrderStatus, OrderType, Resting, Side, TimeInForce
 from tests.contract.bench import UNKNOWN_ORDER, Bench, until, until_true
 
 A_MOMENT = timedelta(seconds=2)
@@ -209,6 +209,7 @@ async def _rests(bench: Bench, how_long: TimeInForce) -> None:
     for seen in (*listed, report):
         assert (seen.client_order_id, seen.venue_order_id) == (intent.client_order_id, order_id)
         assert (seen.status, seen.filled_quantity) == (OrderStatus.ACCEPTED, ZERO)
+    assert [seen.resting for seen in listed] == [Resting(intent.side, intent.price)]
     assert isinstance(await bench.client.cancel(intent, order_id), CancelTaken)
 
 

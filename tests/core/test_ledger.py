@@ -149,6 +149,17 @@ def test_a_position_held_before_explains_what_its_mark_did() -> None:
     assert (result.before, result.residual) == (D(50), D(0))
 
 
+def test_what_others_traded_explains_what_it_made_and_is_not_the_sessions() -> None:
+    """They sell 2 at 2000 and buy 0.5 back at 1990, 0.1 of fee each; what is left is valued at 2010."""
+    trades = [
+        replace(fill(1, Side.SELL, D(2), D(2000)), fee=D("0.1")),
+        replace(fill(2, Side.BUY, D("0.5"), D(1990)), fee=D("0.1")),
+    ]
+    opening, closing = Reading(D(1000), None, NOW), Reading(D("989.8"), D(2010), NOW)
+    result = statement("a", "ETH/USD", [], opening=opening, closing=closing, others=trades)
+    assert (result.before, result.basis, result.residual) == (D("-10.2"), D(0), D(0))
+
+
 def test_what_cannot_be_valued_is_not_zero() -> None:
     left = [fill_entry(fill(1, Side.BUY, D(1), D(2000)), arrival_mid=D(2000), repairs=False)]
     with pytest.raises(ValueError, match="without a mark"):

@@ -42,3 +42,12 @@ def test_what_stands_alone_is_counted_from_its_first_second_to_its_last() -> Non
     assert meter.spent == 320
     assert meter.since is None
     assert meter.look(NOW + timedelta(seconds=9), D(0)) == 0
+
+
+def test_what_stands_alone_over_midnight_counts_on_each_day_for_its_seconds() -> None:
+    meter = NakedMeter()
+    meter.open(NOW - timedelta(seconds=3), D(10))
+    assert meter.look(NOW + timedelta(days=1, seconds=2), D(0)) == 10 * (3 + 86_400 + 2)
+    days = [(NOW + timedelta(days=n)).date() for n in (-1, 0, 1)]
+    assert meter.by_day == dict(zip(days, (D(30), D(864_000), D(20)), strict=True))
+    assert meter.spent == 864_050

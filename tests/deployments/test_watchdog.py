@@ -111,7 +111,8 @@ async def test_session_without_a_live_lease_for_too_long_is_flattened(
     world.check_completed_and_flat()
     assert told(world, "unattended")
     assert "watchdog" in (world.session.status_reason or "")
-    assert any(e.type == "watchdog" for e in world.store.reads.events_since(SESSION, 0))
+    texts = [e.payload["text"] for e in world.store.reads.events_since(SESSION, 0) if e.type == "watchdog"]
+    assert len(texts) == 2, "once that it is alone, once that it is flattened"
     lines = [r.getMessage() for r in caplog.records if r.name == "hedging.watchdog"]
     assert len(lines) == 3, lines
 
@@ -133,6 +134,89 @@ async def test_restart_of_everything_leaves_runs_the_time_to_come_back(world: Wo
     await dies_holding(world)
     world.die()
     dog = watchdog(world, settle_s=60)
+    pass_time(world, dog, 85)
+    assert dog._work == {}
+    pass_time(world, dog, 10)
+    await settled(dog)
+    world.check_completed_and_flat()
+
+
+def restarted(world: World, *, settle_s: float = 60) -> Watchdog:
+    """Another watchdog, in place of one that has died; what that one had queued is written."""
+    world.store.journal.append_event.now(SESSION, at=world.clock(), channel="log", type="notice", payload={})
+    return watchdog(world, settle_s=settle_s)
+
+
+@pytest.mark.parametrize("gives_lease_back", [False, True], ids=["lease left to expire", "lease given back"])
+async def test_watchdog_that_dies_again_and_again_flattens_when_it_would_have(
+    world: World, gives_lease_back: bool
+) -> None:
+    """Each start used to grant every session another minute and a half, so a crash loop flattened none, ever."""
+    await dies_holding(world)
+    if gives_lease_back:
+        lease = world.store.reads.lease(f"session:{SESSION}")
+        assert lease is not None
+        await world.store.journal.release_many([lease.scope], lease.holder, attempt=lease.attempt)
+    world.die()
+    began, dog = world.clock(), watchdog(world, settle_s=60)
+    while not dog._work:
+        assert world.clock() - began < timedelta(seconds=120), "it is put off for ever"
+        pass_time(world, dog, 20)
+        if not dog._work:
+            dog = restarted(world)
+    await settled(dog)
+    assert world.clock() - began > timedelta(seconds=90), "a run that may be starting anew is waited for, once"
+    world.check_completed_and_flat()
+
+
+async def test_session_found_alone_before_everything_stopped_is_given_time_to_come_back_once(world: World) -> None:
+    """The machine was off for a night, and what starts the watchdog starts the runs as well."""
+    await dies_holding(world)
+    dog = watchdog(world, settle_s=60)
+    dog.look()  # it still has a lease: this watchdog saw it live
+    world.die()
+    dog.look()
+    world.clock.advance(8 * 3600)
+    dog = restarted(world)
+    pass_time(world, dog, 85)
+    assert dog._work == {}
+    dog = restarted(world)
+    pass_time(world, dog, 10)
+    await settled(dog)
+    world.check_completed_and_flat()
+
+
+async def test_watchdog_that_died_while_flattening_waits_for_no_run_but_its_own_lease(world: World) -> None:
+    await dies_holding(world)
+    world.die()
+    dog = watchdog(world, settle_s=60)
+    pass_time(world, dog, 92)
+    (work,) = dog._work.values()
+    while world.store.reads.lease(f"session:{SESSION}").expires_at < world.clock():  # type: ignore[union-attr]
+        await asyncio.sleep(0)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    world.desk()  # of the dead watchdog: its lease still lives for a while
+    world.die()
+    dog = restarted(world)
+    pass_time(world, dog, 35)
+    assert dog._work
+    await settled(dog)
+    world.check_completed_and_flat()
+
+
+async def test_session_that_a_run_drove_since_is_waited_for_anew(world: World) -> None:
+    """What was found before holds for that time only."""
+    await dies_holding(world)
+    world.die()
+    dog = watchdog(world, settle_s=60)
+    pass_time(world, dog, 20)
+    dying = asyncio.ensure_future(run_session(world.desk(), world.session, PLAIN, QuietBoard()))  # type: ignore[arg-type]
+    world.clock.later(30, dying.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await dying
+    world.die()
+    dog = restarted(world)
     pass_time(world, dog, 85)
     assert dog._work == {}
     pass_time(world, dog, 10)

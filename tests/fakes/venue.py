@@ -199,7 +199,9 @@ class FakeVenue:
 
     floor: all fakes of the same venue, so that own orders of several accounts are watched as well. placed: every
     client order id ever sent, in order. path: each execution with the position before it, undone ones too. meddled:
-    base units somebody else traded on this account. stuck: the book that the stream shows since it stands still.
+    base units somebody else traded on this account. liquidation: the price the venue tells with the position.
+    foreign_orders: what somebody else has resting on this account.
+    stuck: the book that the stream shows since it stands still.
     """
 
     ref: AccountRef
@@ -224,6 +226,8 @@ class FakeVenue:
     path: list[tuple[Fill, Decimal]] = field(default_factory=list)
     payments: list[FundingPayment] = field(default_factory=list)
     meddled: Decimal = ZERO
+    liquidation: Decimal | None = None
+    foreign_orders: list[OrderReport] = field(default_factory=list)
     stuck: Book | None = None
     violations: list[str] = field(default_factory=list)
     reads: list[str] = field(default_factory=list)
@@ -406,7 +410,9 @@ class FakeVenue:
             return []
         now = self.clock()
         return [
-            Position(self.venue, self.account_id, self.market.symbol, self.position, self.mid, None, None, now)
+            Position(
+                self.venue, self.account_id, self.market.symbol, self.position, self.mid, None, self.liquidation, now
+            )
         ]  # fmt: skip
 
     async def place(self, intent: OrderIntent) -> PlaceOutcome:
@@ -468,7 +474,7 @@ class FakeVenue:
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Everything that rests."""
         self._read("open_orders")
-        return [self._report(order) for order in self.resting]
+        return [*(self._report(order) for order in self.resting), *self.foreign_orders]
 
     async def fills(self, symbol: str, since: datetime, *, is_question: bool = False) -> Sequence[Fill]:
         """Every execution that REST lists by now."""

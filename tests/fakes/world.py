@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from connectors.settings import Environment, Outside
 from core.account import AccountRef
@@ -19,12 +17,13 @@ from core.numbers import ZERO
 from core.order import Fill, Side
 from core.pair_plan import LegPlan, PairPlan, Purpose
 from core.risk import RiskLimits
-from store import NewSession, Session, SessionStatus, Store, open_store
+from store import NewSession, Session, SessionStatus, Store
 from store.records import Pair
 from store.requests import SessionRequest, parse_request
 from tasks.course import Course
 from tasks.desk import LEASE_TTL_S, Desk, Lease, sit_down
 from tests.fakes.clock import FakeClock
+from tests.fakes.empty_store import fresh_store
 from tests.fakes.venue import FakeVenue
 
 D = Decimal
@@ -239,21 +238,6 @@ def make_world(
         )
     )
     return world
-
-
-def fresh_store(home: Path) -> Store:
-    """Open the folder's store, empty at first; the schema is made once and copied, which saves most of the time."""
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "hedge.db").exists():
-        (home / "hedge.db").write_bytes(_empty_database())
-    return open_store(home)
-
-
-@cache
-def _empty_database() -> bytes:
-    with TemporaryDirectory() as folder:
-        open_store(Path(folder)).close()
-        return (Path(folder) / "hedge.db").read_bytes()
 
 
 def _figures(fill: Fill) -> Fill:

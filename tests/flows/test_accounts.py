@@ -131,10 +131,10 @@ def test_one_account_of_a_venue_is_not_taken_for_two(tmp_path: Path) -> None:
         ("- 1\n- 2", "accounts.yaml"),
         ("accounts: 3", "accounts"),
         ("", "accounts.yaml"),
-        (yaml.safe_dump({"accounts": [entry("a b")]}), "accounts.0.id"),
-        (yaml.safe_dump({"accounts": [entry("main", "binance")]}), "accounts.0.venue"),
-        (yaml.safe_dump({"accounts": [entry("main"), entry("x", key=SECRET)]}), "accounts.1.key"),
-        (yaml.safe_dump({"accounts": [entry("main", environment="sandbox")]}), "accounts.0.environment"),
+        (yaml.safe_dump({"accounts": [entry("a b")]}), "accounts[0].id"),
+        (yaml.safe_dump({"accounts": [entry("main", "binance")]}), "accounts[0].venue"),
+        (yaml.safe_dump({"accounts": [entry("main"), entry("x", key=SECRET)]}), "accounts[1].key"),
+        (yaml.safe_dump({"accounts": [entry("main", environment="sandbox")]}), "accounts[0].environment"),
     ],
 )
 def test_file_that_cannot_be_read_says_where(tmp_path: Path, text: str, says: str) -> None:

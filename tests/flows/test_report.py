@@ -38,9 +38,9 @@ from store import (
     SessionStatus,
     SessionTotals,
     Store,
-    open_store,
 )
 from store.home import Home
+from tests.fakes.empty_store import fresh_store
 
 SIZE_MAX = 300_000
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -189,7 +189,7 @@ def trade(store: Store) -> None:
 def home(tmp_path: Path) -> Home:
     """A data folder whose results hold one traded session, s1."""
     found = Home(tmp_path / "home")
-    with open_store(found.path) as store:
+    with fresh_store(found.path) as store:
         trade(store)
         store.seal("s1")
         store.load()
@@ -477,7 +477,7 @@ def test_an_unknown_session_has_no_report(home: Home) -> None:
 
 def test_a_session_id_never_leaves_the_reports_folder(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    with open_store(home.path) as store:
+    with fresh_store(home.path) as store:
         store.journal.create_session.now(
             NewSession("../../up", "x", "ETH/USD", {}, ("a1", "a2"), "sandbox", None, 60.0, 1, START)
         )

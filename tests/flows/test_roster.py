@@ -58,4 +58,63 @@ def test_a_key_in_the_wrong_place_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refused:
         listed(tmp_path)
     assert "5ecret" not in str(refused.value)
-    assert "accounts.0" in str(refused.value)
+    assert str(refused.value) == "accounts.yaml: accounts[0].venue: is missing; give it"
+    assert refused.value.details["field"] == "accounts[0].venue"
+
+
+ROW = "{id: a, venue: paradex, environment: testnet, owner: o, account: '1'}"
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (ROW.replace("paradex", "5ecret"), "[1].venue: must be 'pacifica', 'paradex' or 'backpack'"),
+        (ROW.replace("testnet", "sandbox"), "[1].environment: must be 'testnet' or 'production'"),
+        (ROW.replace("'1'", "0x5ec2e7"), "[1].account: give a text, in quotes where it looks like a number or a date"),
+        (ROW.replace("'1'", "[5ecret]"), "[1].account: give a text, in quotes where it looks like a number or a date"),
+        (ROW.replace("id: a", "id: 'not an id'"), "[1].id: is not of the form ^[A-Za-z0-9_-]+$"),
+        (ROW.replace("id: a", "id: ''"), "[1].id: give at least 1 characters"),
+        (ROW.replace("owner: o, ", ""), "[1].owner: is missing; give it"),
+        (
+            ROW.replace("owner", "5: 6, owner"),
+            "[1][5]: a field's name must be a text; take it out, or put the name in quotes",
+        ),
+        (ROW[:-1] + ", private_key: 5ecret}", "[1].private_key: not a known field; leave it out"),
+        (ROW[:-1] + ", binary_version: two}", "[1].binary_version: give a whole number"),
+        (ROW[:-1] + ", binary_version: 12}", "[1].binary_version: must be at most 9"),
+        ("5ecret", "[1]: give an object, { … }"),
+    ],
+)
+def test_a_wrong_field_is_named_by_its_path_with_what_to_give_instead(tmp_path: Path, row: str, told: str) -> None:
+    (tmp_path / NAME).write_text(f"accounts:\n  - {ROW.replace('id: a', 'id: b')}\n  - {row}\n")
+    with pytest.raises(ConfigurationError) as refused:
+        listed(tmp_path)
+    assert str(refused.value) == f"{NAME}: accounts{told}"
+    assert refused.value.details["field"] == f"accounts{told.split(':', maxsplit=1)[0]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "accounts.yaml: the file: give an object, { … }; write a list `accounts:` with a line"),
+        ("- a", "accounts.yaml: the file: give an object, { … }; write a list"),
+        ("accounts: {id: a}", "accounts.yaml: accounts: give a list, [ … ]; write a list `accounts:`"),
+        ("accounts:\n  - {id: 5ecret", "accounts.yaml is not YAML at line 2, column 16; write a list"),
+        ("accounts: \x00", "accounts.yaml is not YAML; write a list"),
+        (b"accounts: \xff\xfe", "accounts.yaml is not text in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_list_of_accounts_is_told_what_it_should_be(
+    tmp_path: Path, text: str | bytes, told: str
+) -> None:
+    (tmp_path / NAME).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigurationError) as refused:
+        listed(tmp_path)
+    assert str(refused.value).startswith(told)
+    assert "5ecret" not in str(refused.value)
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(ConfigurationError, match=r"accounts\.yaml cannot be read: Is a directory"):
+        listed(tmp_path)

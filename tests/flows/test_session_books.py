@@ -202,6 +202,34 @@ async def test_spent_naked_budget_closes_the_gate_and_the_days_total_is_told(mak
     assert rows == [(len(world.pairs), world.session.totals.naked_usd_seconds)]
 
 
+async def test_what_was_judged_to_be_somebody_elses_explains_its_money_however_the_price_moves(make: Make) -> None:
+    """A hand turns the account round beside the mid; the price moves on, and their half stays there to the end."""
+    world = make(volumeTarget="100000")
+    a = world.venues["a"]
+
+    def turn_round() -> None:
+        if a.position == 0 or any(v.resting for v in world.venues.values()):
+            world.clock.later(1, turn_round)
+            return
+        a.meddle(-a.position, price=a.mid - 3)
+        a.meddle(a.executions[-1][0].quantity * a.executions[-1][0].side.sign, price=a.mid - 4)
+        world.clock.later(20, lambda: setattr(a, "mid", a.mid + 1))
+        world.clock.later(30, lambda: stop(world))
+
+    world.clock.later(1, turn_round)
+    summary = await run(world)
+    assert world.session.status is SessionStatus.COMPLETED
+    assert summary["residual"] == "0"
+    assert world.positions["a"] != 0
+    stated = world.store.reads.ledger.books(SESSION)["a"].statement
+    assert stated is not None
+    assert stated.before == world.positions["a"] * 5
+
+
+def stop(world: World) -> None:
+    world.store.journal.add_command.now(SESSION, CommandKind.STOP, created_by="ops", created_at=world.clock())
+
+
 async def test_report_shows_where_the_money_went(make: Make) -> None:
     world = make(volumeTarget="500")
     summary = await run(world)

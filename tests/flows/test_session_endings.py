@@ -20,11 +20,12 @@ from flows.hedging_session import hedging_session
 from flows.record import record_what_ended
 from flows.steps import PLAIN
 from flows.wiring import create_session
-from store import SessionStatus, Store, StoreBusy, open_store
+from store import SessionStatus, Store, StoreBusy
 from store.home import Home
 from store.records import CommandKind
 from store.requests import parse_request
 from tasks.desk import LEASE_TTL_S, Desk
+from tests.fakes.empty_store import fresh_store
 from tests.fakes.venue import NOTHING, REJECTED, WHOLE, Script
 from tests.fakes.world import SESSION, QuietBoard, World, make_world, request_document
 
@@ -54,7 +55,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 @pytest.fixture
 def store(home: Home) -> Iterator[Store]:
     """The store of that folder."""
-    with open_store(home.path) as opened:
+    with fresh_store(home.path) as opened:
         yield opened
 
 

@@ -25,10 +25,11 @@ from core.errors import (
 )
 from core.instrument import Venue
 from flows.wiring import create_session, open_desk, outside, sharing, stored_request
-from store import SessionStatus, Store, open_store
+from store import SessionStatus, Store
 from store.errors import SessionNotFound
 from store.home import Home
 from store.requests import parse_request
+from tests.fakes.empty_store import fresh_store
 from tests.fakes.world import request_document
 
 SANDBOX = Environment.SANDBOX
@@ -48,7 +49,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 @pytest.fixture
 def store(home: Home) -> Iterator[Store]:
     """The store of that folder."""
-    with open_store(home.path) as opened:
+    with fresh_store(home.path) as opened:
         yield opened
 
 

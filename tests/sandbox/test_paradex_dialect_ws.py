@@ -554,21 +554,6 @@ async def test_a_half_open_connection_hears_and_acts_and_says_nothing(bench: Ben
     assert await private.result("order.cancel_all", {}) == {"status": "ok"}
 
 
-async def test_a_silent_account_stream_answers_calls_and_shows_the_book_only(bench: Bench, private: Socket):
-    channels = ("orders.ALL", "fills.ALL", "positions", "account")
-    await private.subscribe(DELTAS, *channels)
-    await private.settle()
-    told = {name: len(private.rows(name)) for name in (DELTAS, *channels)}
-    bench.world.faults.arm("paradex", FaultKind.ACCOUNT_SILENCE)
-    await private.result("order.create", bench.body("BUY", "0.1", "2400", client_id="heard"))
-    bench.run()
-    bench.quote(Side.SELL, "1", "2399")
-    await private.settle()
-    assert bench.exchange.fills(ADDRESS)
-    assert {name: len(private.rows(name)) for name in channels} == {name: told[name] for name in channels}
-    assert len(private.rows(DELTAS)) > told[DELTAS]
-
-
 async def test_a_client_that_does_not_read_is_dropped(bench: Bench):
     async with bench.socket() as socket:
         await socket.subscribe(DELTAS)

@@ -87,15 +87,19 @@ class _Told:
 
 
 def walk(
-    store: Store, *, causes: Sequence[str] = tuple(CAUSES), fates: Sequence[str] = tuple(FOLLOWERS), every: int = 1
-) -> Kills:
-    """Let sessions die at every so many-th kill point of each cause and each fate of the follower's order."""
+    store: Store, *, causes: Sequence[str] = tuple(CAUSES), fates: Sequence[str] = tuple(FOLLOWERS), every: int = 1,
+    only: tuple[str, ...] = MONEY,
+) -> Kills:  # fmt: skip
+    """Let sessions die at every so many-th kill point of each cause and each fate of the follower's order.
+
+    only: what the effects begin with at which they die.
+    """
     kills = Kills()
     for cause, fate in itertools.product(causes, fates):
         first = _live_through(store, cause, FOLLOWERS[fate], None)
         _judge(kills, f"{cause}, {fate}, nobody dies", "none", first)
         effects = first.lived.lives[0].effects
-        points = [n for n, effect in enumerate(effects, 1) if n > first.taken_at and effect.startswith(MONEY)][:POINTS]
+        points = [n for n, effect in enumerate(effects, 1) if n > first.taken_at and effect.startswith(only)][:POINTS]
         for point, before in itertools.islice(itertools.product(points, (True, False)), None, None, every):
             told = _live_through(store, cause, FOLLOWERS[fate], (point, before))
             effect = " ".join(effects[point - 1].split()[:2])

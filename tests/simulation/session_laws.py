@@ -6,8 +6,8 @@ except the ledger, which is itself what is checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import cast
@@ -26,6 +26,7 @@ from tests.fakes.world import SESSION, World
 from tests.simulation.session_run import Endless, Lived
 
 Law = Callable[[Lived], Iterator[str]]
+_DIGITS = Decimal("1e-12")
 _EVER = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -133,19 +134,31 @@ def naked_time_is_bounded(told: Lived) -> Iterator[str]:
         if abs(naked - pair.outcome.naked_usd_seconds) > naked / 100 + 1 and not _is_busted(world):
             yield f"pair {pair.plan.sequence}: {pair.outcome.naked_usd_seconds:.1f} booked, {naked:.1f} were naked"
         spent += naked
+    if told.last is None:
+        yield from _naked_figures(world)
+
+
+def _naked_figures(world: World) -> Iterator[str]:
+    """A session's figure is that of its pairs and of outside them, and its days add up to it."""
+    ledger, total = world.store.reads.ledger, world.session.totals.naked_usd_seconds
+    inside = sum((pair.outcome.naked_usd_seconds for pair in world.pairs), ZERO)
+    outside = sum((naked.usd_seconds for naked in ledger.naked_outside(SESSION)), ZERO)
+    days = ledger.naked_usd_seconds(_EVER, world.clock() + timedelta(days=1))
+    if abs(total - inside - outside) > _DIGITS or days != inside + outside:
+        yield f"{total} in the session, {inside} in pairs, {outside} outside them, {days} on all days"
 
 
 def volume_is_what_was_hedged(told: Lived) -> Iterator[str]:
     """A pair counts the smaller of its legs, once; the session counts its pairs."""
-    world = told.world
-    if _is_busted(world):
-        return  # what is undone after a run's end is taken off by the next run only
-    booked = ZERO
+    world, booked = told.world, ZERO
+    # What is undone after a run's end is taken off by the next run only: then the journal is asked what it knows.
+    is_busted = _is_busted(world)
     for pair in world.pairs:
         booked += pair.outcome.volume
         if pair.outcome.completed_at is None:
             continue
-        legs = [_leg(world, pair, pair.plan.buy_account, 1), _leg(world, pair, pair.plan.sell_account, -1)]
+        fills = world.store.reads.fills_of_pair(pair.plan.pair_id) if is_busted else _of_pair(world, pair)
+        legs = [_leg(fills, pair.plan.buy_account, 1), _leg(fills, pair.plan.sell_account, -1)]
         quantity = max(ZERO, min(filled for filled, _ in legs))
         prices = [price for _, price in legs if price is not None] or [ZERO]
         if not quantity * min(prices) - 1 <= pair.outcome.volume <= quantity * max(prices) + 1:
@@ -287,9 +300,9 @@ def _of_pair(world: World, pair: Pair) -> list[Fill]:
     return sorted(fills, key=lambda f: f.venue_time)
 
 
-def _leg(world: World, pair: Pair, account_id: str, sign: int) -> tuple[Decimal, Decimal | None]:
+def _leg(fills: Sequence[Fill], account_id: str, sign: int) -> tuple[Decimal, Decimal | None]:
     """What a leg filled in its direction, and the average price of that."""
-    own = [f for f in _of_pair(world, pair) if f.account_id == account_id]
+    own = [f for f in fills if f.account_id == account_id]
     ahead = [f for f in own if f.side.sign == sign]
     taken = sum((f.quantity for f in ahead), ZERO)
     price = sum((f.quantity * f.price for f in ahead), ZERO) / taken if taken else None

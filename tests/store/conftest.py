@@ -12,6 +12,7 @@ from store_world import new_session
 from store import Store, open_store
 from store.schema import upgrade
 from store.tables import CLOCK
+from tests.fakes.empty_store import lay_empty_store
 from tests.fakes.postgres_server import PostgresServer, missing, postgres_server
 
 
@@ -48,6 +49,8 @@ def postgres_url(migrated: str) -> str:
 @pytest.fixture(params=["sqlite", "postgres"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
+    if url is None:
+        lay_empty_store(tmp_path / "home")
     with open_store(tmp_path / "home", url) as opened:
         opened.journal.create_session.now(new_session())
         yield opened

@@ -138,3 +138,63 @@ async def test_what_a_person_acknowledged_opens_a_gap_to_be_followed_and_ends_no
     assert course.closing is None
     assert course.gap.since is not None
     assert course.gap.usd == D("0.04") * a.mid
+
+
+async def test_a_hand_that_turns_the_account_round_in_two_executions_leaves_nothing_unexplained(world: World) -> None:
+    """What goes beyond the session's own position is somebody else's, in one execution with it or in the next."""
+    desk, course, heart = await holding(world)
+    a = world.venues["a"]
+    a.meddle(D("-0.1"))
+    a.meddle(D("-0.1"))
+    world.clock.advance(1)
+    await heart.beat()
+    assert [b.category for b in world.store.reads.breaches(SESSION, open_only=True)] == ["manual_trade"]
+    assert course.paused is not None
+    assert desk.positions == {"a": ZERO, "b": D("-0.1")}
+    assert desk.foreign_held == {"a": D("-0.1")}
+    world.die()
+    desk = world.desk()
+    await load_course(desk, world.session)
+    assert desk.positions == {"a": ZERO, "b": D("-0.1")}
+    assert desk.foreign_held == {"a": D("-0.1")}
+
+
+async def test_an_increase_by_hand_alone_is_told_and_waits_for_a_person(world: World) -> None:
+    desk, _, heart = await holding(world)
+    world.venues["a"].meddle(D("0.1"))
+    world.clock.advance(1)
+    await heart.beat()
+    assert [b.category for b in world.store.reads.breaches(SESSION, open_only=True)] == ["position_mismatch"]
+    assert desk.foreign_held == {}
+
+
+async def test_an_execution_listed_against_its_own_order_undoes_it(world: World) -> None:
+    """Backpack tells of no undone trade: its list shows a second execution of the same order, on the other side."""
+    desk, course, heart = await holding(world)
+    a = world.venues["a"]
+    done = a.executions[-1][0]
+    course.volume = 2 * done.quantity * done.price
+    back = replace(done, trade_id="back", side=done.side.opposite, fee=-done.fee, venue_time=world.clock())
+    a.executions.append((back, world.clock()))
+    world.clock.advance(1)
+    desk.recheck = True
+    await heart.beat()
+    assert [b.category for b in world.store.reads.breaches(SESSION, open_only=True)] == ["trade_bust"]
+    assert desk.positions == world.positions == {"a": ZERO, "b": D("-0.1")}
+    assert [f.account_id for f in world.store.reads.fills_of_session(SESSION)] == ["b"]
+    world.die()
+    desk = world.desk()
+    await load_course(desk, world.session)
+    assert desk.positions == world.positions
+
+
+async def test_an_execution_against_its_own_order_is_none_of_it_while_its_pair_is_open(world: World) -> None:
+    desk, _, _ = await holding(world)
+    order = next(o for o in world.store.reads.orders_of_session(SESSION) if o.intent.account_id == "a")
+    desk.take_up([order])
+    done = world.venues["a"].executions[-1][0]
+    back = replace(done, trade_id="back", side=done.side.opposite)
+    await desk.note_fills([back, replace(back, trade_id="unnamed", client_order_id=None)])
+    desk.rematch()
+    assert desk.working[order.intent.client_order_id].filled_quantity == done.quantity
+    assert [f.trade_id for f in desk.foreign] == ["back", "unnamed"]

@@ -176,6 +176,20 @@ async def test_an_undone_trade_leaves_position_volume_and_fees_and_halts(run: Ru
     assert "position_mismatch" not in run.breaches
 
 
+async def test_a_run_that_dies_right_after_an_undone_trade_is_journalled_leaves_no_volume_of_it(run: Run) -> None:
+    fill, journal = run.fill_of("b"), run.desk.store.journal
+    await journal.update_session_totals(SESSION, run.course.totals(pnl=D(0), fees=D(0), funding=D(0)))
+    assert run.world.session.totals.volume_generated == run.course.volume > 0
+    for _ in range(2):
+        await journal.bust_fill(fill.venue, "b", fill.trade_id, at=run.desk.now())
+    (pair,) = run.world.pairs
+    assert (pair.outcome.volume, pair.outcome.quantity, pair.outcome.price) == (0, 0, None)
+    assert run.world.session.totals.volume_generated == 0
+    run.world.die()
+    course = await load_course(run.world.desk(), run.world.session)
+    assert (course.volume, course.slippage_paid) == (0, 0)
+
+
 async def test_an_undone_trade_is_undone_once_and_for_the_next_run_too(run: Run) -> None:
     fill = run.fill_of("b")
     run.world.venues["b"].bust(fill)

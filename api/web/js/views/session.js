@@ -138,6 +138,7 @@ class SessionView {
 
   #draw() {
     const s = this.session;
+    this.books.look(this.#ended());
     const sentence = this.#ended() ? s.statusReason : s.metrics?.lastDecision ?? s.statusReason;
     const key = JSON.stringify([s.status, s.name, sentence, this.isOnRecord]);
     if (key !== this.drawn) {

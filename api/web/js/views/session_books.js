@@ -1,26 +1,39 @@
 // What each venue shows the session: the top of its book, mark, funding and the position there.
 
 import { fill, h, vary } from "../dom.js";
-import { number, price, quantity, sign } from "../format.js";
+import { number, price, quantity, sign, time } from "../format.js";
 
 const LEVELS = 6;
 const OLD_MS = 3000;
+const PICTURE_OLD_MS = 10000;
 
 export class Books {
   constructor(session) {
     this.ended = ["completed", "failed", "pending"].includes(session.status);
     this.grid = h("div.cards");
-    this.element = h("section", { "aria-label": "Books", hidden: this.ended }, h("h2", {}, "Books"), this.grid);
+    this.at = h("span.small");
+    this.element = h("section", { "aria-label": "Books", hidden: this.ended }, h("h2", {}, "Books ", this.at), this.grid);
   }
 
+  /** Take a picture; none when the session is over, or has not looked yet. */
   set(data) {
+    this.asOf = data.asOf;
     this.element.hidden = false;
+    this.at.textContent = `as of ${time(data.asOf)}`;
     fill(this.grid, (data.legs ?? []).map((leg) => this.#card(leg)));
   }
 
   /** Grey the books out while the connection is away: a picture that does not move must not look live. */
   stale(isStale) {
-    this.grid.classList.toggle("stale", isStale);
+    this.isCut = isStale;
+    this.look(false);
+  }
+
+  /** Once a second: books of a session that is over are gone, and those that nobody looks at any more are grey. */
+  look(isOver) {
+    if (isOver) this.element.hidden = true;
+    const age = this.asOf ? Date.now() - Date.parse(this.asOf) : 0;
+    this.grid.classList.toggle("stale", Boolean(this.isCut) || age > PICTURE_OLD_MS);
   }
 
   #card(leg) {
