@@ -100,9 +100,9 @@ class MortalClient:
         if name not in READS:
             return found
 
-        async def read(*args: object) -> object:
+        async def read(*args: object, **options: object) -> object:
             number = self._life.begin(f"{name} {self._name}")
-            answer = await found(*args)
+            answer = await found(*args, **options)
             self._life.end(number)
             return answer
 

@@ -84,6 +84,7 @@ def draw(seed: int, store: Store) -> Case:
     intensity = rng.choice([0.0, 0.15, 0.35, 0.6])
     for name, venue in world.venues.items():
         venue.otherwise = _faulty(case, venue, random.Random(f"{seed}/orders/{name}"), intensity)
+        venue.is_history_dear = random.Random(f"{seed}/dear/{name}").random() < 0.5
     _beside(case, random.Random(f"{seed}/beside"), 0 if intensity == 0.0 else 5)
     _from_outside(case, random.Random(f"{seed}/outside"))
     _operators(case, random.Random(f"{seed}/operators"))
