@@ -292,11 +292,17 @@ def _purpose(pair: Pair) -> str:
 
 def _of_pair(world: World, pair: Pair) -> list[Fill]:
     """The executions of a pair's orders, as the venues hold them, by time."""
+    held = [fill for venue in world.venues.values() for fill, _ in venue.executions]
+    return [fill for fill in _made_by(world, pair) if fill in held]
+
+
+def _made_by(world: World, pair: Pair) -> list[Fill]:
+    """Every execution that a pair's orders made, by time, those included that were undone since."""
     ids = {o.intent.client_order_id for o in world.store.reads.orders_of_pair(pair.plan.pair_id)}
     fills = []
     for venue in world.venues.values():
         own = {o.venue_order_id for o in venue.orders.values() if o.intent.client_order_id in ids}
-        fills += [fill for fill, _ in venue.executions if fill.venue_order_id in own]
+        fills += [fill for fill, _ in venue.path if fill.venue_order_id in own]
     return sorted(fills, key=lambda f: f.venue_time)
 
 
@@ -310,8 +316,11 @@ def _leg(fills: Sequence[Fill], account_id: str, sign: int) -> tuple[Decimal, De
 
 
 def _naked(world: World, pair: Pair) -> Decimal:
-    """Unhedged notional times time of one pair, from its first execution to its end."""
-    fills, ended = _of_pair(world, pair), pair.outcome.completed_at
+    """Unhedged notional times time of one pair, from its first execution to its end.
+
+    What was undone hedged until then; what stood alone from then on did so outside the pair.
+    """
+    fills, ended = _made_by(world, pair), pair.outcome.completed_at
     assert ended is not None
     assert pair.plan.buy_arrival_mid is not None
     spent, net = ZERO, ZERO
