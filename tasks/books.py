@@ -86,13 +86,18 @@ async def close_books(desk: Desk) -> tuple[Statement, ...]:
 
 
 async def markets_elsewhere(desk: Desk, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Name the other markets these accounts hold, or held when the books were opened: they move equity as well."""
+    """Name the markets in which these accounts hold what is not the session's: their marks move equity as well.
+
+    Other markets, now or when the books were opened; the session's own where somebody else holds a position in it.
+    """
     opened = desk.store.reads.ledger.books(desk.session_id)
     answers = await asyncio.gather(*(desk.clients[n].positions() for n in names))
-    return {
-        name: tuple(sorted({*opened[name].opening.elsewhere, *(p.symbol for p in held if p.symbol != desk.symbol)}))
-        for name, held in zip(names, answers, strict=True)
-    }
+    found = {}
+    for name, held in zip(names, answers, strict=True):
+        foreign = desk.foreign_held.get(name, ZERO) != 0
+        there = {p.symbol for p in held if p.quantity and (p.symbol != desk.symbol or foreign)}
+        found[name] = tuple(sorted({*opened[name].opening.elsewhere, *there}))
+    return found
 
 
 def records_of(client: VenueClient) -> VenueRecords | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import ssl
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("core", "connectors", "store", "tasks", "flows", "api", "cli", "deployments", "sandbox", "sdk")
 
 
+@cache
 def sources() -> dict[str, ast.Module]:
     return {
         str(path.relative_to(ROOT)): ast.parse(path.read_text())
@@ -27,6 +29,7 @@ def sources() -> dict[str, ast.Module]:
     }
 
 
+@cache
 def calls(tree: ast.Module) -> list[ast.Call]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
 

@@ -9,6 +9,7 @@ import os
 import pty
 import random
 import select
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -51,12 +52,22 @@ def add(machine: Machine, folder: Path, account_id: str = "main", *more: str) ->
     return ended.code, ended.out, ended.err
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test leaves a copy of its data folder: deriving a key takes long, as it must."""
+    return tmp_path_factory.mktemp("sealed") / "home"
+
+
 @pytest.fixture
-def sealed(machine: Machine, tmp_path: Path) -> Machine:
+def sealed(machine: Machine, tmp_path: Path, template: Path) -> Machine:
     """A machine with one account whose key is sealed."""
     machine.set(HEDGE_PASSPHRASE=PASSPHRASE)
+    if template.exists():
+        shutil.copytree(template, machine.home)
+        return machine
     code, _, err = add(machine, tmp_path)
     assert code == 0, err
+    shutil.copytree(machine.home, template)
     return machine
 
 

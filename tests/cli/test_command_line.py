@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_world import Ended, Machine
 
 from cli.picture import sparkline
 
@@ -25,12 +28,31 @@ GOOD: dict[str, Any] = {
 }
 
 
-def hedge(home: Path, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def typed(home: Path, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "HEDGE_HOME": str(home), "HEDGE_PREFECT_PORT": "27399", "COLUMNS": "120"}
     return subprocess.run(
         [sys.executable, "-m", "cli.main", *arguments],
         capture_output=True, text=True, input=stdin, timeout=60, env=environ, check=False,
     )  # fmt: skip
+
+
+@pytest.fixture
+def hedge(machine: Machine) -> Callable[..., Ended]:
+    """The command line in this process, which need not start: `typed` starts one."""
+
+    def run(*arguments: str, stdin: str = "") -> Ended:
+        machine.monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        return machine.hedge(*arguments)
+
+    return run
+
+
+def test_bad_request_is_refused_by_a_process_of_its_own_in_one_sentence(tmp_path: Path) -> None:
+    done = typed(tmp_path, "session", "run", "-", stdin=json.dumps(GOOD | {"accounts": ["account1"]}))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "needs two different accounts on two venues" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert json.loads(typed(tmp_path, "session", "list", "--json").stdout) == []
 
 
 @pytest.mark.parametrize(
@@ -45,34 +67,34 @@ def hedge(home: Path, *arguments: str, stdin: str | None = None) -> subprocess.C
     ],
 )
 def test_bad_request_is_refused_naming_the_field_and_nothing_is_created(
-    tmp_path: Path, change: dict[str, Any], sentence: str
+    hedge: Callable[..., Ended], change: dict[str, Any], sentence: str
 ) -> None:
-    done = hedge(tmp_path, "session", "run", "-", stdin=json.dumps(GOOD | change))
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1, "one sentence"
-    assert "Traceback" not in done.stderr
-    assert json.loads(hedge(tmp_path, "session", "list", "--json").stdout) == []
+    done = hedge("session", "run", "-", stdin=json.dumps(GOOD | change))
+    assert done.code == 2
+    assert sentence in done.err
+    assert done.err.count("\n") == 1, "one sentence"
+    assert "Traceback" not in done.err
+    assert hedge("session", "list", "--json").document == []
 
 
-def test_request_that_is_no_json_or_no_file_is_refused(tmp_path: Path) -> None:
-    assert "is not JSON" in hedge(tmp_path, "session", "run", "-", stdin="[").stderr
-    missing = hedge(tmp_path, "session", "run", str(tmp_path / "absent.json"))
-    assert missing.returncode == 2
-    assert "cannot read" in missing.stderr
+def test_request_that_is_no_json_or_no_file_is_refused(hedge: Callable[..., Ended], tmp_path: Path) -> None:
+    assert "is not JSON" in hedge("session", "run", "-", stdin="[").err
+    missing = hedge("session", "run", str(tmp_path / "absent.json"))
+    assert missing.code == 2
+    assert "cannot read" in missing.err
 
 
 @pytest.mark.parametrize("environment", ["testnet", "production"])
-def test_real_venues_without_keys_say_what_is_missing(tmp_path: Path, environment: str) -> None:
-    done = hedge(tmp_path, "session", "run", "-", "--environment", environment, stdin=json.dumps(GOOD))
-    assert done.returncode == 2
-    assert f"HEDGE_KEY_{environment.upper()}_<ID>" in done.stderr
+def test_real_venues_without_keys_say_what_is_missing(hedge: Callable[..., Ended], environment: str) -> None:
+    done = hedge("session", "run", "-", "--environment", environment, stdin=json.dumps(GOOD))
+    assert done.code == 2
+    assert f"HEDGE_KEY_{environment.upper()}_<ID>" in done.err
 
 
-def test_unknown_session_is_refused_and_nothing_running_is_no_error(tmp_path: Path) -> None:
-    assert hedge(tmp_path, "session", "stop", "nope").returncode == 2
-    down = hedge(tmp_path, "down")
-    assert (down.returncode, down.stdout.strip()) == (0, "nothing is running")
+def test_unknown_session_is_refused_and_nothing_running_is_no_error(hedge: Callable[..., Ended]) -> None:
+    assert hedge("session", "stop", "nope").code == 2
+    down = hedge("down")
+    assert (down.code, down.out.strip()) == (0, "nothing is running")
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -22,8 +22,8 @@ from store import Store
 from store.engine import writing_engine
 from store.tables import CLOCK
 from store.writer import Tx, Writer, typed_error
+from tests.fakes.empty_store import fresh_store
 from tests.fakes.venue import Crash
-from tests.fakes.world import fresh_store
 
 T = TypeVar("T")
 
@@ -35,7 +35,8 @@ _TICK = update(CLOCK).values(change=CLOCK.c.change + 1).returning(CLOCK.c.change
 class Life:
     """One run's effects so far. dies_at: the number of its last effect, from 1; before: it does not take place.
 
-    trace: a line for each effect and its time; equal traces mean equal runs. effects: without times.
+    trace: a line for each effect and its time; equal traces mean equal runs. effects: without times. done: those whose
+    answer was heard, and when.
     """
 
     clock: Callable[[], datetime]
@@ -45,6 +46,7 @@ class Life:
     is_dead: bool = False
     trace: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
+    done: list[tuple[datetime, str]] = field(default_factory=list)
 
     def begin(self, effect: str) -> int:
         """Count an effect that is about to take place; returns its number."""
@@ -61,6 +63,7 @@ class Life:
         """The effect of this number has taken place, and its answer is about to be heard."""
         if self.is_dead or number == self.dies_at:
             self._die(f"after effect {number}")
+        self.done.append((self.clock(), self.effects[number - 1]))
 
     def _die(self, when: str) -> None:
         self.is_dead = True

@@ -15,6 +15,7 @@ from typing import cast
 from core.errors import AccountNotActive, ReconciliationFailed, SessionHalted, VenueError
 from core.ledger import Reading, book_fills, funding_entry, statement
 from core.limits import RiskLimits
+from core.market import FundingPayment
 from core.numbers import ZERO, canonical
 from core.order import Fill, FillCause
 from core.reduction import reduction_pair_id
@@ -196,17 +197,32 @@ def the_ledger_balances(told: Lived) -> Iterator[str]:
         bought = fill.account_id == pair.plan.buy_account
         return (pair.plan.buy_arrival_mid if bought else pair.plan.sell_arrival_mid), False
 
+    payments = reads.funding_of(SESSION)
     for name, venue in world.venues.items():
         others = reads.unexplained_fills(name, _EVER)
         entries = [
             *book_fills([*reads.fills_of_session(SESSION), *others, *_traded_before(world)], arrival),
-            *(funding_entry(payment) for payment in reads.funding_of(SESSION)),
+            *(funding_entry(payment) for payment in payments),
         ]
-        margin = _equity(world, name)
+        unread = [p for p in _unread(told, name) if p not in payments]
+        margin = _equity(world, name) - sum((p.payment for p in unread), ZERO)
         opening, closing = Reading(venue.deposit, None, world.clock()), Reading(margin, venue.mid, world.clock())
         result = statement(name, venue.market.symbol, entries, opening=opening, closing=closing)
         if not result.is_balanced:
             yield f"{name}: {result.residual} of the venue's equity is not explained"
+
+
+def _unread(told: Lived, name: str) -> list[FundingPayment]:
+    """What the venue paid since a run last read and journalled payments; a session that is over has none."""
+    read: datetime | None = None
+    journalled = _EVER
+    for life in told.lives:
+        for at, effect in life.done:
+            read = at if effect == f"funding_payments {name}" else read
+            journalled = read if read is not None and effect == "journal record_funding" else journalled
+        read = None
+    completed = told.world.session.status is SessionStatus.COMPLETED
+    return [] if completed else [p for p in told.world.venues[name].payments if p.paid_at >= journalled]
 
 
 def every_pair_that_ended_is_certified_once(told: Lived) -> Iterator[str]:
@@ -292,11 +308,17 @@ def _purpose(pair: Pair) -> str:
 
 def _of_pair(world: World, pair: Pair) -> list[Fill]:
     """The executions of a pair's orders, as the venues hold them, by time."""
+    held = [fill for venue in world.venues.values() for fill, _ in venue.executions]
+    return [fill for fill in _made_by(world, pair) if fill in held]
+
+
+def _made_by(world: World, pair: Pair) -> list[Fill]:
+    """Every execution that a pair's orders made, by time, those included that were undone since."""
     ids = {o.intent.client_order_id for o in world.store.reads.orders_of_pair(pair.plan.pair_id)}
     fills = []
     for venue in world.venues.values():
         own = {o.venue_order_id for o in venue.orders.values() if o.intent.client_order_id in ids}
-        fills += [fill for fill, _ in venue.executions if fill.venue_order_id in own]
+        fills += [fill for fill, _ in venue.path if fill.venue_order_id in own]
     return sorted(fills, key=lambda f: f.venue_time)
 
 
@@ -310,8 +332,11 @@ def _leg(fills: Sequence[Fill], account_id: str, sign: int) -> tuple[Decimal, De
 
 
 def _naked(world: World, pair: Pair) -> Decimal:
-    """Unhedged notional times time of one pair, from its first execution to its end."""
-    fills, ended = _of_pair(world, pair), pair.outcome.completed_at
+    """Unhedged notional times time of one pair, from its first execution to its end.
+
+    What was undone hedged until then; what stood alone from then on did so outside the pair.
+    """
+    fills, ended = _made_by(world, pair), pair.outcome.completed_at
     assert ended is not None
     assert pair.plan.buy_arrival_mid is not None
     spent, net = ZERO, ZERO
