@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 WORKERS ?= 3
 PACKAGES := core connectors sandbox store tasks flows api cli deployments
 
-.PHONY: help demo test test-slow contract-quirks bench bench-leg-risk soak simulate crash-matrix reduction-kills chaos postgres lint types check docs lock up down clean
+.PHONY: help demo test test-slow contract-quirks bench bench-leg-risk soak simulate crash-matrix reduction-kills reduction-twins chaos postgres lint types check docs lock up down clean
 .DEFAULT_GOAL := help
 
 help:            ## list the verbs
@@ -69,6 +69,9 @@ chaos: .venv/.dev          ## kill and freeze every process of an installation w
 
 reduction-kills: .venv/.dev ## take from one leg in every way, kill the run at each effect of what follows, and run it again
 	$(BIN)/python -m tests.simulation.reduction_kills
+
+reduction-twins: .venv/.dev ## take from one leg at each twin in every way, over real ports: who noticed, how soon the other followed (ARGS="--venues paradex")
+	$(BIN)/python -m tests.reduction.campaign $(ARGS)
 
 FRAMES ?= 1000000
 fuzz: .venv/.dev          ## changed frames and answers against every connector: FRAMES=1000000, SEED= to repeat one

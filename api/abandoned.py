@@ -14,9 +14,10 @@ from enum import StrEnum
 from api.runs import RunState
 from store.api_records import Start
 
-# A run holds its lease this long after Prefect called it running, or handed it to a process, at the latest.
+# A run holds its lease this long after Prefect called it running, or handed it to a process, at the latest. Many that
+# start at once on a small machine take minutes to import what they need: another one each would only make it worse.
 RUN_SETTLES_S = 45.0
-PROCESS_STARTS_S = 60.0
+PROCESS_STARTS_S = 180.0
 
 # How long after the last sign of life each try comes; only tries of the last hour count.
 PAUSES_S = (15.0, 30.0, 60.0, 120.0, 300.0, 600.0)

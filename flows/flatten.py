@@ -20,10 +20,11 @@ from core.errors import HedgeError, LeaseLost, ReconciliationFailed, SessionHalt
 from core.numbers import canonical
 from core.risk import Severity
 from flows.closing import Proof, close_out, leave_foreign, prove
+from flows.output import SERVICE_LOG, outlive_readers
 from flows.record import write_results
 from flows.steps import PLAIN, NoBoard
 from flows.story import complete
-from flows.wiring import open_closing_desk, open_home_store, outside
+from flows.wiring import home, open_closing_desk, open_home_store, outside
 from store import CommandKind, Session, SessionStatus, Store
 from tasks.beat import Heart
 from tasks.course import Course
@@ -186,6 +187,7 @@ async def _pause(desk: Desk, reason: str) -> None:
 @flow(name="flatten", persist_result=False)
 async def flatten(session_id: str | None = None) -> dict[str, str]:
     """Flatten one session, or every active and paused one; red unless all are flat at the end."""
+    outlive_readers(home().logs / SERVICE_LOG)
     store = open_home_store()
     try:
         chosen = (

@@ -11,10 +11,13 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
 from connectors.settings import Environment
 from core.errors import (
@@ -26,7 +29,8 @@ from core.errors import (
     SessionHalted,
 )
 from flows.accounts import accounts_for
-from flows.cancelling import Cancel
+from flows.cancelling import Cancel, is_cancelled_in_prefect
+from flows.output import SERVICE_LOG, outlive_readers
 from flows.record import is_driven, put_on_record, record_what_ended, report_of, write_results
 from flows.steps import PREFECT
 from flows.story import run_session, summary_of
@@ -51,13 +55,14 @@ async def hedging_session(
     environment: Environment = Environment.SANDBOX,
     session_id: str | None = None,
     request: SessionRequest | None = None,
-) -> Summary:
+) -> Summary | State[Any]:
     """Run one hedging session to its end and return its summary.
 
     Give the `session_id` of a session that was created before, or a `request` to create one now. Running the same
     session id again after a crash goes on where the journal ends. Raises the error that stopped the session; a run
     is green only when the session is completed, flat and reconciled.
     """
+    outlive_readers(home().logs / SERVICE_LOG)
     accounts_for(environment, home(), os.environ)
     store = open_home_store()
     try:
@@ -67,18 +72,29 @@ async def hedging_session(
             return summary_of(session, refusals={}, report=None)  # this run died after its last word
         await store.journal.set_flow_run(session.session_id, _run_id())
         cancel, key = Cancel(), session.session_id
+        looking = asyncio.create_task(_look_out(cancel), name="cancel")
         try:
-            return await outlasting(
+            summary = await outlasting(
                 store, key, lambda: _drive(store, key, environment, cancel), lambda done: completed(store, done)
             )  # fmt: skip
+            # Where the service saw the Cancel, it says so itself once this process has ended.
+            return Cancelled(message=f"wound down: {summary['reason']}") if cancel.is_found else summary
         except (Exception, asyncio.CancelledError) as error:
             try:
                 await _note_failure(store, key, error)
             except StoreUnreachable as away:
                 _log.error("session %s: what ended its run cannot be noted (%s)", key, away)
             raise
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
     finally:
         store.close()
+
+
+async def _look_out(cancel: Cancel) -> None:
+    if flow_run.id:
+        await cancel.look_out(partial(is_cancelled_in_prefect, str(flow_run.id)))
 
 
 async def outlasting(
