@@ -21,6 +21,7 @@ pytest.register_assert_rewrite(
 )
 
 END_TO_END = "tests/e2e"
+OWN_INSTALLATION = ("test_planted_keys.py",)
 
 # What the alarm of pytest-timeout cannot end (a teardown that waits, a lock held in C) ends with the process.
 HARD_S = 480.0
@@ -33,10 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Files(LoadFileScheduling):  # type: ignore[misc]
-    """Each file to one worker, and all end-to-end files to the same one: they share an installation."""
+    """Each file to one worker, and all end-to-end files that share an installation to the same one."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return END_TO_END if nodeid.startswith(END_TO_END) else str(super()._split_scope(nodeid))
+        file = str(super()._split_scope(nodeid))
+        return END_TO_END if file.startswith(END_TO_END) and not file.endswith(OWN_INSTALLATION) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Callable[..., None]) -> LoadFileScheduling | None:

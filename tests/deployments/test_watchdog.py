@@ -23,9 +23,10 @@ from deployments.watchdog import Watchdog, open_patiently, patience_from
 from flows.guard_keys import guard_accounts_for
 from flows.steps import PLAIN
 from flows.story import run_session
-from store import SessionStatus, Store, StoreBusy, StoreFull, open_store
+from store import SessionStatus, Store, StoreBusy, StoreFull
 from store.home import Home
 from tasks.desk import LEASE_TTL_S, Desk
+from tests.fakes.empty_store import fresh_store
 from tests.fakes.world import SESSION, QuietBoard, World, make_world
 
 D = Decimal
@@ -323,7 +324,7 @@ def test_store_that_cannot_be_opened_is_tried_again(tmp_path: Path) -> None:
     def open_() -> Store:
         if next(tries):
             raise StoreBusy("locked")
-        return open_store(tmp_path)
+        return fresh_store(tmp_path)
 
     open_patiently(open_, waited.append).close()
     assert waited == [2.0, 4.0]

@@ -107,7 +107,10 @@ def test_session_by_volume_reports_its_pairs_fills_and_figures(installation: Ins
     assert_clean(installation, session_id)
 
 
-@pytest.mark.parametrize("how", ["killed", "paused by Prefect's own button"])
+BUTTON = "paused by Prefect's own button"  # which takes as long as the lease, and half a minute more
+
+
+@pytest.mark.parametrize("how", ["killed", pytest.param(BUTTON, marks=pytest.mark.slow)])
 def test_session_whose_run_is_gone_is_stopped_flat_over_the_api(
     installation: Installation, api: httpx.Client, how: str
 ) -> None:

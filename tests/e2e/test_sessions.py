@@ -9,8 +9,10 @@ import sys
 from collections import Counter
 from decimal import Decimal
 
+import httpx
 import pytest
 
+from store import Session
 from store.results import session_fills, session_rows
 from tests.e2e.conftest import Installation, hedge, kill, small_request
 
@@ -47,28 +49,36 @@ def assert_clean(installation: Installation, session_id: str) -> None:
     assert Counter(session_fills(installation.home.path, session_id)) == venue_fills(installation, wire)
 
 
-def test_session_through_prefect_ends_flat_and_reconciled_to_the_last_digit(installation: Installation) -> None:
+@pytest.fixture(scope="module")
+def finished(installation: Installation) -> tuple[Session, str]:
+    """A session that ran through Prefect to its end, and its flow run."""
     session = installation.create()
     run_id = installation.run(session.session_id)
-    ended = installation.ended(session.session_id)
+    return installation.ended(session.session_id), run_id
+
+
+def test_session_through_prefect_ends_flat_and_reconciled_to_the_last_digit(
+    installation: Installation, finished: tuple[Session, str]
+) -> None:
+    ended, run_id = finished
     assert ended.status.value == "completed"
     assert ended.totals.volume_generated >= Decimal(1200)
-    assert_clean(installation, session.session_id)
+    assert_clean(installation, ended.session_id)
     installation.wait(
         lambda: installation.prefect(f"/flow_runs/{run_id}")["state"]["type"] == "COMPLETED", "the flow run is green"
     )
-    pairs = session_rows(installation.home.path, "pairs", session.session_id)
+    pairs = session_rows(installation.home.path, "pairs", ended.session_id)
     assert sum(p["volume"] for p in pairs) == ended.totals.volume_generated
     assert all(p["buy_venue"] != p["sell_venue"] for p in pairs)
-    report = installation.home.reports / f"{session.session_id}.html"
+    report = installation.home.reports / f"{ended.session_id}.html"
     assert report.stat().st_size < 300_000
-    assert session.session_id in report.read_text()
+    assert ended.session_id in report.read_text()
 
 
-def test_tasks_and_artifacts_are_what_an_operator_sees(installation: Installation) -> None:
-    session = installation.create(volumeTarget="500")
-    run_id = installation.run(session.session_id)
-    installation.ended(session.session_id)
+def test_tasks_and_artifacts_are_what_an_operator_sees(
+    installation: Installation, finished: tuple[Session, str]
+) -> None:
+    _, run_id = finished
     wanted = {"fund-check", "risk-gate", "place-pair", "reconcile-fills", "settle"}
 
     def names() -> bool:
@@ -196,15 +206,19 @@ def test_prefect_deployment_run_takes_a_request_as_parameter(installation: Insta
 def test_real_venues_are_refused_without_keys_saying_what_is_missing(
     installation: Installation, environment: str
 ) -> None:
-    done = prefect_command(installation, "deployment", "run", f"hedging-session/{environment}")
-    assert done.returncode == 0, done.stderr
-    name = f"/deployments/name/hedging-session/{environment}"
-    deployment_id = installation.prefect(name)["id"]
+    deployment_id = installation.prefect(f"/deployments/name/hedging-session/{environment}")["id"]
+    url = f"{installation.home.prefect_url}/api/deployments/{deployment_id}/create_flow_run"
+
+    def created() -> str | None:
+        """A Prefect that is busy answers 503 and is asked again."""
+        answer = httpx.post(url, json={}, trust_env=False, timeout=30)
+        return str(answer.json()["id"]) if answer.is_success else None
+
+    run_id = installation.wait(created, "Prefect takes the run", 30)
 
     def failed() -> str | None:
-        rows = installation.prefect_rows("/flow_runs/filter", {"deployments": {"id": {"any_": [deployment_id]}}})
-        states = [row["state"] for row in rows if row["state"]["type"] == "FAILED"]
-        return states[0]["message"] if states else None
+        state = installation.prefect(f"/flow_runs/{run_id}")["state"]
+        return str(state["message"]) if state["type"] == "FAILED" else None
 
     message = installation.wait(failed, "the run is refused", 60)
     assert "accounts.yaml" in message

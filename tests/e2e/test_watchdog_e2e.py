@@ -1,4 +1,7 @@
-"""The kill switch for real: a run that is killed or frozen while it holds positions, and the watchdog of `hedge up`."""
+"""The kill switch for real: a run that is killed or frozen while it holds positions, and the watchdog of `hedge up`.
+
+A minute of waiting each, so `make test-slow` runs them; tests/deployments/test_watchdog.py has it on virtual time.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,7 @@ def check_flattened(installation: Installation, session_id: str) -> None:
     assert "unattended" in {b.category for b in installation.store.reads.breaches(session_id)}
 
 
+@pytest.mark.slow
 def test_session_of_a_killed_run_is_flattened_by_the_watchdog(installation: Installation) -> None:
     session, pid = hold_something(installation)
     os.kill(pid, signal.SIGKILL)
