@@ -20,7 +20,7 @@ from core.errors import HedgeError, LeaseLost, ReconciliationFailed, SessionHalt
 from core.numbers import canonical
 from core.risk import Severity
 from flows.closing import Proof, close_out, leave_foreign, prove
-from flows.output import SERVICE_LOG, outlive_readers
+from flows.output import outlive_readers
 from flows.record import write_results
 from flows.steps import PLAIN, NoBoard
 from flows.story import complete
@@ -187,7 +187,7 @@ async def _pause(desk: Desk, reason: str) -> None:
 @flow(name="flatten", persist_result=False)
 async def flatten(session_id: str | None = None) -> dict[str, str]:
     """Flatten one session, or every active and paused one; red unless all are flat at the end."""
-    outlive_readers(home().logs / SERVICE_LOG)
+    outlive_readers(home())
     store = open_home_store()
     try:
         chosen = (

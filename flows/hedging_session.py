@@ -30,7 +30,7 @@ from core.errors import (
 )
 from flows.accounts import accounts_for
 from flows.cancelling import Cancel, is_cancelled_in_prefect
-from flows.output import SERVICE_LOG, outlive_readers
+from flows.output import outlive_readers
 from flows.record import is_driven, put_on_record, record_what_ended, report_of, write_results
 from flows.steps import PREFECT
 from flows.story import run_session, summary_of
@@ -62,7 +62,7 @@ async def hedging_session(
     session id again after a crash goes on where the journal ends. Raises the error that stopped the session; a run
     is green only when the session is completed, flat and reconciled.
     """
-    outlive_readers(home().logs / SERVICE_LOG)
+    outlive_readers(home())
     accounts_for(environment, home(), os.environ)
     store = open_home_store()
     try:

@@ -15,14 +15,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from store.home import appending_file
+from store.home import Home, appending_file
 
 # Where `hedge up` keeps what the service and its runs write.
-SERVICE_LOG = "service.log"
+_SERVICE_LOG = "service.log"
 
 
-def outlive_readers(log: Path) -> None:
-    """Have the consoles of this process's log handlers go on in a file once their pipe breaks, or in none."""
+def outlive_readers(home: Home) -> None:
+    """Have this process's log handlers go on in the service's log once the pipe they write to breaks, or in none."""
+    log = home.logs / _SERVICE_LOG
     for console in _consoles():
         # The library's own hook; its default ends the process.
         setattr(console, "on_broken_pipe", partial(_redirect, console, log))  # noqa: B010

@@ -13,6 +13,7 @@ import pytest
 from prefect.logging.handlers import PrefectConsoleHandler
 
 from flows.output import outlive_readers
+from store.home import Home
 
 
 @pytest.fixture
@@ -33,16 +34,18 @@ def log() -> Iterator[logging.Logger]:
 def test_line_that_nobody_can_read_does_not_end_the_run_and_the_next_ones_are_kept(
     log: logging.Logger, tmp_path: Path
 ) -> None:
-    outlive_readers(tmp_path / "service.log")
+    home = Home(tmp_path)
+    home.make()
+    outlive_readers(home)
     for line in ("lost", "kept", "kept too"):
         log.error(line)
-    written = (tmp_path / "service.log").read_text()
+    written = (home.logs / "service.log").read_text()
     assert "kept\n" in written
     assert "kept too\n" in written
 
 
 def test_run_goes_on_where_there_is_no_folder_for_its_lines(log: logging.Logger, tmp_path: Path) -> None:
-    outlive_readers(tmp_path / "no" / "folder" / "service.log")
+    outlive_readers(Home(tmp_path / "none"))
     for line in ("lost", "lost too"):
         log.error(line)
     assert list(tmp_path.iterdir()) == []

@@ -152,6 +152,7 @@ def _over(told: Lived, life: Life, bug: Bug) -> Iterator[None]:
     edge = {
         "accounts_for": _nothing,
         "home": _nothing,
+        "outlive_readers": _nothing,
         "open_home_store": lambda: store,
         "record_what_ended": _nothing_later,
         "write_results": _nothing_later,
