@@ -74,7 +74,8 @@ class Heart:
         in_flight = any(not order.status.is_final for order in desk.working.values())
         if not in_flight and (self._due("positions", POSITIONS_EVERY_S) or desk.recheck):
             await self.compare_positions()
-        if may_look(desk) and self._due("orders", ORDERS_EVERY_S):
+        if self._is_due("orders", ORDERS_EVERY_S) and may_look(desk):
+            self._done_at["orders"] = desk.now()
             await self._tell_foreign_orders()
         if self._due("funding", FUNDING_EVERY_S):
             await self._read_funding()
@@ -199,12 +200,14 @@ class Heart:
             await self.pause(upset.text)
 
     def _due(self, what: str, every_s: float) -> bool:
-        now = self._desk.now()
-        last = self._done_at.get(what)
-        if last is not None and now - last < timedelta(seconds=every_s):
+        if not self._is_due(what, every_s):
             return False
-        self._done_at[what] = now
+        self._done_at[what] = self._desk.now()
         return True
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        last = self._done_at.get(what)
+        return last is None or self._desk.now() - last >= timedelta(seconds=every_s)
 
     async def _obey(self) -> None:
         desk = self._desk

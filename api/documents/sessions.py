@@ -18,7 +18,7 @@ OrderState = Literal["pending", "open", "partial", "filled", "cancelled", "rejec
 class Metrics(Document):
     """How a session does. Money in USD; slippage a fraction of volume; netPosition in base units, signed.
 
-    nakedUsdSeconds: unhedged notional times the seconds it stood so, over all pairs that have ended. What cannot be
+    nakedUsdSeconds: unhedged notional times the seconds it stood so, in ended pairs and outside pairs. What cannot be
     valued now (an open position without a mark) is null.
     """
 
