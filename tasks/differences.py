@@ -7,7 +7,7 @@ a person who acknowledged exactly these figures. What nobody explains is left as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -100,6 +100,10 @@ async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> set[str]:
             undone = [fill for pair in back for fill in pair]
             desk.busts += [TradeBusted(f.venue, name, f.symbol, f.trade_id, back[0][1].venue_time) for f in undone]
             continue
+        named = await _named_undone(desk, name, since)
+        if named and left == -_signed([f for f in desk.fills if f.account_id == name and f.trade_id in named]):
+            desk.busts += named.values()
+            continue
         if not gone or left != -_signed(gone):
             continue
         if any(f.received_time > old_enough for f in gone):
@@ -107,6 +111,16 @@ async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> set[str]:
             continue
         desk.busts += [TradeBusted(f.venue, name, f.symbol, f.trade_id, desk.now()) for f in gone]
     return late
+
+
+async def _named_undone(desk: Desk, name: str, since: datetime) -> dict[str, TradeBusted]:
+    """Ask a venue that keeps a list of them for undone trades; those of the session, by trade id."""
+    read: Callable[[datetime], Awaitable[Sequence[TradeBusted]]] | None
+    read = getattr(desk.clients[name], "undone_trades", None)
+    if read is None:
+        return {}
+    own = {f.trade_id for f in desk.fills if f.account_id == name}
+    return {bust.trade_id: bust for bust in await read(since) if bust.trade_id in own}
 
 
 def _listed_back(desk: Desk, name: str) -> list[tuple[Fill, Fill]]:

@@ -40,7 +40,7 @@ from connectors.paradex.wire import (
 from connectors.paradex.wire_account import BustRow
 from connectors.settings import Endpoints, Outside, ParadexKeys, Timeouts
 from connectors.surface import VenueDesk, VenueMarketData, VenueRecords, VenueTape
-from connectors.venue import Accepted, CancelOutcome, NotFound, NotSent, PlaceOutcome, VenueFeed
+from connectors.venue import Accepted, CancelOutcome, NotFound, NotSent, PlaceOutcome, TradeBusted, VenueFeed
 from core.account import Margin, Position
 from core.errors import VenueError
 from core.instrument import Market, Venue
@@ -327,6 +327,20 @@ class ParadexClient:
         for raw in await self._rest.results("/v1/orders", "open orders"):
             row = shaped(OrderRow, raw, "open order")
             self._sides.remember(parse.side_of(row.side), row.id, row.client_id)
+
+    async def undone_trades(self, since: datetime) -> Sequence[TradeBusted]:
+        """Read what was undone since a time, oldest first; `fills` goes on listing it.
+
+        The symbol is empty where this client has not seen the fill.
+        """
+        found = [(row, self._executions.of(row.busted_fill_id)) for row in await self._busts(since)]
+        return [
+            TradeBusted(
+                Venue.PARADEX, self.account_id, known.symbol if known else "",
+                known.trade_id if known else row.busted_fill_id, parse.moment(row.created_at),
+            )
+            for row, known in found
+        ]  # fmt: skip
 
     async def _busts(self, since: datetime) -> Sequence[BustRow]:
         """Read the notices of undone trades since a time, oldest first."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
-from connectors.venue import FillUpdate
+from connectors.venue import FillUpdate, TradeBusted
 from core.account import Position
 from core.numbers import ZERO
 from core.order import FillCause
@@ -198,3 +199,25 @@ async def test_an_execution_against_its_own_order_is_none_of_it_while_its_pair_i
     desk.rematch()
     assert desk.working[order.intent.client_order_id].filled_quantity == done.quantity
     assert [f.trade_id for f in desk.foreign] == ["back", "unnamed"]
+
+
+async def test_an_undone_trade_that_no_stream_told_is_asked_for_where_the_list_keeps_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paradex goes on listing what it undid, and names it elsewhere."""
+    desk, _, heart = await holding(world)
+    a = world.venues["a"]
+    done = a.executions[-1][0]
+
+    async def shown() -> Sequence[Position]:
+        return []
+
+    async def undone(since: datetime) -> Sequence[TradeBusted]:
+        return [TradeBusted(a.venue, "a", "", done.trade_id, world.clock())]
+
+    monkeypatch.setattr(a, "positions", shown)
+    monkeypatch.setattr(a, "undone_trades", undone, raising=False)
+    desk.recheck = True
+    await heart.beat()
+    assert [b.category for b in world.store.reads.breaches(SESSION, open_only=True)] == ["trade_bust"]
+    assert desk.positions == {"a": ZERO, "b": D("-0.1")}
