@@ -20,11 +20,12 @@ from store.writer import Tx
 
 
 def recount(tx: Tx, pair_id: str | None) -> Recount:
-    """Count a pair that has ended from the executions that are left; one without volume, or an end, stays as it is."""
-    if pair_id is None:
-        return Recount()
-    pair = tx.connection.execute(select(PAIRS).where(PAIRS.c.pair_id == pair_id)).mappings().one()
-    if pair["completed_at"] is None or pair["volume"] == 0:
+    """Count a pair that has ended from the executions that are left; one without volume, or an end, stays as it is.
+
+    A reduction has an id of a pair, and no pair: what it traded was never volume.
+    """
+    pair = tx.connection.execute(select(PAIRS).where(PAIRS.c.pair_id == pair_id)).mappings().one_or_none()
+    if pair is None or pair["completed_at"] is None or pair["volume"] == 0:
         return Recount()
     new = _figures(tx, pair)
     volume, slippage = derived(new.volume), ZERO if new.slippage is None else derived(new.slippage)
