@@ -282,5 +282,11 @@ class VenueClient(Protocol):
         is_question: what becomes of a lone leg waits for the answer, so it goes before other reads of the budget.
         """
 
+    async def undone_trades(self, since: datetime) -> Sequence[TradeBusted]:
+        """Read what the venue says it undid since a time, oldest first; empty where it keeps no list of that.
+
+        The symbol is empty where this client has not seen the execution.
+        """
+
     async def funding_payments(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
         """Read all booked funding payments since a time (inclusive), oldest first, all pages."""

@@ -7,7 +7,7 @@ a person who acknowledged exactly these figures. What nobody explains is left as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -114,13 +114,9 @@ async def _look_up(desk: Desk, course: Course, wrong: Wrong) -> set[str]:
 
 
 async def _named_undone(desk: Desk, name: str, since: datetime) -> dict[str, TradeBusted]:
-    """Ask a venue that keeps a list of them for undone trades; those of the session, by trade id."""
-    read: Callable[[datetime], Awaitable[Sequence[TradeBusted]]] | None
-    read = getattr(desk.clients[name], "undone_trades", None)
-    if read is None:
-        return {}
+    """Ask the venue for undone trades; those of the session, by trade id."""
     own = {f.trade_id for f in desk.fills if f.account_id == name}
-    return {bust.trade_id: bust for bust in await read(since) if bust.trade_id in own}
+    return {bust.trade_id: bust for bust in await desk.clients[name].undone_trades(since) if bust.trade_id in own}
 
 
 def _listed_back(desk: Desk, name: str) -> list[tuple[Fill, Fill]]:

@@ -27,7 +27,7 @@ from connectors.backpack.tape import BackpackTape
 from connectors.clock import ClockOffset
 from connectors.http import Answer
 from connectors.settings import BackpackKeys, Endpoints, Outside, Timeouts
-from connectors.venue import CancelOutcome, NotFound, NotSent, PlaceOutcome, Unknown
+from connectors.venue import CancelOutcome, NotFound, NotSent, PlaceOutcome, TradeBusted, Unknown
 from core.account import Margin, Position
 from core.errors import ProtocolViolation, VenueRejected
 from core.ids import uint32_of
@@ -228,6 +228,10 @@ class BackpackClient:
         earliest = wire.EPOCH + from_ms * MILLISECOND
         wanted = (fill for fill in found.values() if fill.venue_time >= earliest)
         return tuple(sorted(wanted, key=lambda fill: fill.venue_time))
+
+    async def undone_trades(self, since: datetime) -> Sequence[TradeBusted]:
+        """No list of them is known: an undone trade shows as an execution against the side of its own order."""
+        return ()
 
     async def funding_payments(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
         """Read all booked funding payments since a time (inclusive), oldest first."""

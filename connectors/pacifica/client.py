@@ -21,7 +21,7 @@ from connectors.pacifica.records import PacificaRecords
 from connectors.pacifica.rest import DATE_RESOLUTION, PacificaRest
 from connectors.pacifica.tape import PacificaTape
 from connectors.settings import Endpoints, Outside, PacificaKeys, Timeouts
-from connectors.venue import Accepted, CancelOutcome, NotFound, NotSent, PlaceOutcome, VenueFeed
+from connectors.venue import Accepted, CancelOutcome, NotFound, NotSent, PlaceOutcome, TradeBusted, VenueFeed
 from core.account import Margin, Position
 from core.errors import NotOffered, VenueRejected
 from core.instrument import Market, Venue
@@ -199,6 +199,10 @@ class PacificaClient:
                 if row.created_at >= floor_ms and build.symbol_of(row.symbol) == symbol:
                     found[str(row.history_id)] = parse_orders.fill(self.account_id, row, received)
         return sorted(found.values(), key=lambda fill: (fill.venue_time, int(fill.trade_id)))
+
+    async def undone_trades(self, since: datetime) -> Sequence[TradeBusted]:
+        """No list of them is known: an undone trade is missing from the executions."""
+        return ()
 
     async def funding_payments(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
         """Read all booked payments since a time, oldest first, each once; the venue filters by neither."""

@@ -18,7 +18,7 @@ from tests.fakes import fourth_venue
 from tests.fakes.fourth_venue import CAPABILITIES, Account, FourthFeed, FourthVenue
 
 WIRELESS = [card for card in CARDS if not card.wire]
-LINES_MAX = 300
+LINES_MAX = 320
 
 
 @pytest.fixture

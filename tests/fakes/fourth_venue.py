@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -30,12 +30,13 @@ from connectors.venue import (
     OrderUpdate,
     PlaceOutcome,
     Rejected,
+    TradeBusted,
 )
 from core.account import Margin, Position
 from core.instrument import Market, Venue
 from core.market import Book, FundingPayment, FundingRate, Level, Mark
 from core.numbers import ZERO
-from core.order import Fill, Liquidity, OrderIntent, OrderReport, OrderStatus, TimeInForce
+from core.order import Fill, Liquidity, OrderIntent, OrderReport, OrderStatus, Resting, TimeInForce
 from tests.fakes.market_data import FakeMarketData
 
 NAME = Venue.BACKPACK
@@ -257,11 +258,16 @@ class FourthVenue:
 
     async def open_orders(self, symbol: str) -> Sequence[OrderReport]:
         """Everything that rests."""
-        return tuple(self._report(order) for order in self._resting())
+        resting = [(order, Resting(order.intent.side, order.intent.price)) for order in self._resting()]
+        return tuple(replace(self._report(order), resting=where) for order, where in resting)
 
     async def fills(self, symbol: str, since: datetime, *, is_question: bool = False) -> Sequence[Fill]:
         """Executions since a time, oldest first."""
         return tuple(fill for fill in self._account.fills if fill.venue_time >= since)
+
+    async def undone_trades(self, since: datetime) -> Sequence[TradeBusted]:
+        """Nothing is ever undone."""
+        return ()
 
     async def funding_payments(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
         """None was ever booked: no hour passes here."""

@@ -483,6 +483,10 @@ class FakeVenue:
         told = [fill for fill, listed in self.executions if fill.venue_time >= since and listed <= now]
         return [replace(fill, received_time=now) for fill in told]
 
+    async def undone_trades(self, since: datetime) -> Sequence[TradeBusted]:
+        """Most venues keep no list."""
+        return ()
+
     async def funding_payments(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
         """Every payment since a time."""
         self._read("funding_payments")

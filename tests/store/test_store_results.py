@@ -37,6 +37,7 @@ from store import (
     open_store,
 )
 from store.columns import OutOfRange, derived, exact
+from store.records import Recount
 from store.results import session_fills, session_rows
 from store.segment_reads import Sealed
 from store.segments import SOURCES, sha256_of
@@ -147,7 +148,8 @@ def test_an_undone_execution_stays_in_results_with_its_time_and_counts_for_nothi
     assert busted is not None
     assert (busted.session_id, busted.is_new) == ("s1", True)
     again = store.journal.bust_fill.now(before.venue, before.account_id, before.trade_id, at=later(10))
-    assert again == replace(busted, is_new=False)
+    assert busted.recount.volume < 0
+    assert again == replace(busted, is_new=False, recount=Recount())
     store.seal("s1")
     store.load()
 

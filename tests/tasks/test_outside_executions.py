@@ -216,7 +216,7 @@ async def test_an_undone_trade_that_no_stream_told_is_asked_for_where_the_list_k
         return [TradeBusted(a.venue, "a", "", done.trade_id, world.clock())]
 
     monkeypatch.setattr(a, "positions", shown)
-    monkeypatch.setattr(a, "undone_trades", undone, raising=False)
+    monkeypatch.setattr(a, "undone_trades", undone)
     desk.recheck = True
     await heart.beat()
     assert [b.category for b in world.store.reads.breaches(SESSION, open_only=True)] == ["trade_bust"]
