@@ -71,8 +71,8 @@ def parse_server_time(body: bytes) -> datetime:
     if not text.isdigit() or len(text) > 15:
         raise ProtocolViolation("backpack: the server time is not an integer of milliseconds", venue="backpack")
     try:
-        return wire.EPOCH + int(text) * (timedelta(milliseconds=1))
-    except OverflowError:
+        return wire.sane(wire.EPOCH + int(text) * (timedelta(milliseconds=1)))
+    except (OverflowError, ValueError):
         raise ProtocolViolation("backpack: the server time is out of range", venue="backpack") from None
 
 

@@ -71,12 +71,12 @@ def _identity(value: object) -> str:
 
 def _since_epoch(value: object, unit: timedelta) -> datetime:
     try:
-        return _sane(EPOCH + _integer(value) * unit)
+        return sane(EPOCH + _integer(value) * unit)
     except OverflowError:
         raise ValueError("time out of range") from None
 
 
-def _sane(moment: datetime) -> datetime:
+def sane(moment: datetime) -> datetime:
     """Take a time that an interval can be added to or taken from: between 1970 and 3000."""
     if not EPOCH <= moment < _TIME_END:
         raise ValueError("time out of range")
@@ -97,9 +97,9 @@ def _moment(value: object) -> datetime:
         return _milliseconds(value)
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
-        return _sane(moment.replace(tzinfo=UTC))
+        return sane(moment.replace(tzinfo=UTC))
     try:
-        return _sane(moment.astimezone(UTC))
+        return sane(moment.astimezone(UTC))
     except OverflowError:
         raise ValueError("time out of range") from None
 

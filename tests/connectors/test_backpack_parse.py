@@ -332,3 +332,9 @@ def expect_violation_only(raw: bytes) -> None:
     for read in READERS:
         with contextlib.suppress(ProtocolViolation):
             read(raw)
+
+
+@pytest.mark.parametrize("body", [b"253402300799999", b"32503680000000", b"999999999999999"])
+def test_a_clock_of_a_time_that_no_interval_can_be_added_to_is_refused(body: bytes) -> None:
+    with pytest.raises(ProtocolViolation, match="out of range"):
+        parse.parse_server_time(body)
