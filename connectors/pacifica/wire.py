@@ -27,6 +27,7 @@ def number(value: str | int | Decimal) -> Decimal:
 
 Number = Annotated[Decimal, PlainValidator(number)]
 Millis = Annotated[int, Field(ge=0, le=32_503_680_000_000)]  # until the year 3000: an interval can be added to it
+Leverage = Annotated[int, Field(ge=1, le=10_000)]  # more is no leverage of any market, and its inverse no margin
 
 
 class Wire(BaseModel):
@@ -60,7 +61,7 @@ class MarketRow(Wire):
     symbol: str = Field(min_length=1)
     tick_size: Number
     lot_size: Number
-    max_leverage: int = Field(ge=1)
+    max_leverage: Leverage
     min_order_size: Number
     max_order_size: Number
     instrument_type: str = "perpetual"

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from connectors.pacifica.wire import Dated, Millis, Number, Wire
+from connectors.pacifica.wire import Dated, Leverage, Millis, Number, Wire
 
 
 class PublicTradeRow(Wire):
@@ -74,7 +74,7 @@ class MarginSetting(Wire):
 
     symbol: str
     isolated: bool
-    leverage: int
+    leverage: Leverage
 
 
 class AccountSettings(Wire):

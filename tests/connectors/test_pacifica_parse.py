@@ -141,6 +141,12 @@ def test_funding_is_the_coming_hours_estimate_per_hour() -> None:
     assert rate.next_at == datetime(2025, 6, 3, 18, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("leverage", [0, -1, 10_001, 10**400])
+def test_a_market_with_a_leverage_that_none_has_is_refused(leverage: int) -> None:
+    with pytest.raises(ProtocolViolation):
+        reading.rows(wire.MarketRow, enveloped([{**INFO[0], "max_leverage": leverage}]))
+
+
 def test_a_market_missing_from_the_prices_has_no_default() -> None:
     with pytest.raises(ProtocolViolation):
         parse.price_row([], "ETH")
