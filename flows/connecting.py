@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class BudgetPatience:
-    """Waits for spent request budgets while a run begins: BUDGET_S_MAX seconds from the first one on, for all venues.
+    """Waits for spent request budgets as a run begins, or settles: BUDGET_S_MAX seconds in all from the first one on.
 
     Each wait is as long as the venue, or our own count of its credits, says. It is told once for each account.
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from core.errors import RateLimited, SessionHalted, VenueError
@@ -179,7 +180,8 @@ async def _pace(desk: Desk, course: Course, heart: Heart) -> None:
 
 
 async def _finish(desk: Desk, course: Course, heart: Heart, steps: Steps, board: Board) -> dict[str, Any]:
-    settlement = await steps.settle(course.started_at)
+    patience = BudgetPatience(desk)
+    settlement = await patience.call("settlement", partial(steps.settle, course.started_at))
     report = await complete(desk, course, heart, settlement)
     pairs = desk.store.reads.pairs(desk.session_id, limit=1000)
     await board.progress(desk, course)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from flows.connecting import BUDGET_S_MAX, BudgetPatience, connect, listen
 from flows.steps import PLAIN
 from flows.story import run_session
 from tasks.desk import Desk
+from tasks.settle import Settlement
 from tests.fakes.clock import FakeClock
 from tests.fakes.world import SESSION, QuietBoard, World
 
@@ -124,3 +126,17 @@ async def test_budget_spent_at_the_fund_check_is_waited_for_and_the_session_comp
     await run_session(world.desk(), world.session, PLAIN, QuietBoard())  # type: ignore[arg-type]
     world.check_completed_and_flat()
     assert any("request budget is spent" in text for text in notices(world))
+
+
+async def test_budget_spent_at_the_settlement_is_waited_for_and_the_session_completes(make: Make) -> None:
+    world = make(volumeTarget="1500")
+
+    async def settle(started_at: datetime) -> Settlement:
+        if not hasattr(settle, "spent"):
+            settle.spent = spend(world, "positions", 60)  # type: ignore[attr-defined]
+        return await PLAIN.settle(started_at)
+
+    steps = replace(PLAIN, settle=settle)
+    await run_session(world.desk(), world.session, steps, QuietBoard())  # type: ignore[arg-type]
+    world.check_completed_and_flat()
+    assert any("settlement: pacifica: the request budget is spent" in text for text in notices(world))
