@@ -33,12 +33,13 @@ contract-quirks: .venv/.dev ## every contract card under every value of the twin
 test-slow: .venv/.dev     ## the tests that wait for minutes of real time
 	$(BIN)/pytest -m slow
 
-lint: .venv/.dev          ## format, lint, types, import contracts, and what may be in the repository
+lint: .venv/.dev          ## format, lint, types, import contracts, what may be in the repository, known weaknesses of packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pytest tests/architecture
+	@$(BIN)/python -m tests.architecture.advisories
 
 types: .venv/.dev         ## mypy alone
 	$(BIN)/mypy
@@ -77,9 +78,8 @@ FRAMES ?= 1000000
 fuzz: .venv/.dev          ## changed frames and answers against every connector: FRAMES=1000000, SEED= to repeat one
 	@for venue in pacifica paradex backpack; do $(BIN)/python -m tests.fuzz.campaign $$venue $(FRAMES) $(SEED) || exit 1; done
 
-audit: .venv/.dev         ## ask for known weaknesses of the locked packages (needs pip-audit and the network)
-	@command -v pip-audit > /dev/null || { echo "pip-audit is not installed: nothing was checked"; exit 1; }
-	pip-audit --require-hashes -r requirements.lock
+audit: .venv/.dev         ## ask for known weaknesses of the locked packages; fails when nobody could be asked
+	$(BIN)/python -m tests.architecture.advisories --required
 
 check: lint test          ## what CI runs
 

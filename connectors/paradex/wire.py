@@ -7,6 +7,7 @@ stay open text, because new ones appear without notice; what each text means is 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,8 @@ from core.errors import ProtocolViolation
 from core.numbers import decimal
 
 _EXPONENT_MAX = 40
+# What a query can carry; a cursor goes back to the venue as it came.
+_CURSOR = re.compile(r"[ -~]{0,4096}")
 
 
 def _number(value: object) -> Decimal:
@@ -314,8 +317,8 @@ def page(body: bytes, what: str) -> Page:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise violation(f"{what} has no list of results")
     cursor = envelope.get("next")
-    if cursor is not None and not isinstance(cursor, str):
-        raise violation(f"{what} has a cursor that is no text")
+    if cursor is not None and not (isinstance(cursor, str) and _CURSOR.fullmatch(cursor)):
+        raise violation(f"{what} has a cursor that cannot be asked with")
     return Page(tuple(rows), cursor or None)
 
 

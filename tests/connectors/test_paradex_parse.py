@@ -346,6 +346,9 @@ def test_a_funding_payment_keeps_its_sign() -> None:
 def test_pages_carry_their_cursor_and_must_be_lists() -> None:
     assert page(b'{"results": [{"a": 1}], "next": "c"}', "x").next_cursor == "c"
     assert page(b'{"results": [], "next": ""}', "x").next_cursor is None
+    for odd in (b'"\\ud800"', b'"a\\nb"', b"7", b'"' + b"x" * 5000 + b'"'):
+        with pytest.raises(ProtocolViolation, match="cursor"):
+            page(b'{"results": [], "next": ' + odd + b"}", "x")
     assert page(b'{"results": [], "next": null}', "x").rows == ()
     for wrong in (b"{}", b'{"results": null}', b'{"results": [1]}', b'{"results": [], "next": 3}', b"[]", b"", b"\xff"):
         with pytest.raises(ProtocolViolation):
