@@ -71,7 +71,7 @@ class ErrorBody(Wire):
 class TokenBody(Wire):
     """The answer of POST /auth/{public_key}."""
 
-    jwt_token: str = Field(min_length=1, max_length=10_000, repr=False)
+    jwt_token: str = Field(pattern="^[!-~]+$", max_length=10_000, repr=False)  # what a header can carry
 
 
 class SystemConfig(Wire):

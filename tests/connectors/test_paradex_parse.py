@@ -22,6 +22,7 @@ from connectors.paradex.wire import (
     OrderRow,
     SummaryRow,
     SystemConfig,
+    TokenBody,
     page,
     read_json,
     rpc_frame,
@@ -426,3 +427,10 @@ def _only_violations(read: Callable[[], object]) -> None:
         read()
     except ProtocolViolation:
         return
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\n", "\ud83d\ude00", "t\u00f6ken", "x" * 10_001])
+def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(token: str) -> None:
+    with pytest.raises(ProtocolViolation) as refused:
+        shaped(TokenBody, {"jwt_token": token}, "token")
+    assert not token.strip() or token not in str(refused.value)
