@@ -26,7 +26,7 @@ LOCKS = ("requirements-dev.lock", "requirements-postgres.lock")
 PATIENCE_S = 60.0
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 # Advisories are asked for by name and version; where a package would be fetched from does not matter, so nowhere.
-_SOURCE = '{ registry = "http://127.0.0.1:9/simple" }'
+_SOURCE = '{ registry = "nowhere" }'
 _KNOWN, _NOT_ASKED = 1, 2
 
 
