@@ -18,7 +18,7 @@ from api.abandoned import BringBack, Fate, GiveUp, Wait, fate_of, next_step
 from api.errors import ServiceUnavailable
 from api.runs import Created, NotCreated, PrefectUnreachable, RunOutcome, Runs, Unclear
 from core.errors import HedgeError
-from store import Session, SessionStatus, Store
+from store import Session, Store
 from store.api_records import Start, StartState
 
 _log = logging.getLogger("hedging.api.starts")
@@ -141,12 +141,12 @@ class Starter:
         if isinstance(step, Wait):
             return
         fate = await self._fate(session, starts[-1] if starts else None)
+        known = max([session.attempt, *(start.attempt for start in starts)])
         if fate is Fate.CANCELLED:
-            await self._end(session_id, "CANCELLED: the run was cancelled")
+            await self._end(session_id, known, "CANCELLED: the run was cancelled")
         elif fate is Fate.GONE and isinstance(step, GiveUp):
-            await self._end(session_id, f"{PrefectUnreachable.code}: {step.reason}")
+            await self._end(session_id, known, f"{PrefectUnreachable.code}: {step.reason}")
         elif fate is Fate.GONE and isinstance(step, BringBack):
-            known = max([session.attempt, *(start.attempt for start in starts)])
             start = await self._store.journal.open_restart(
                 session_id, holder=self._claimant(), now=now, claim_s=CLAIM_S, untraded_since=known, reason=step.text
             )  # fmt: skip
@@ -154,15 +154,11 @@ class Starter:
                 _log.warning("session %s: %s", session_id, step.text)
                 await self._carry_out(start)
 
-    async def _end(self, session_id: str, reason: str) -> None:
-        """End a session that has sent no order; a run that came meanwhile finds it ended, and sends none."""
-        now, failed = self._clock(), SessionStatus.FAILED
-        await self._store.journal.set_session_status(session_id, (SessionStatus.ACTIVE,), failed, at=now, reason=reason)
-        payload = {"status": failed.value, "reason": reason, "recoverable": False}
-        await self._store.journal.append_event(
-            session_id, at=now, channel="status", type="session_update", payload=payload
-        )  # fmt: skip
-        _log.error("session %s has failed: %s", session_id, reason)
+    async def _end(self, session_id: str, known: int, reason: str) -> None:
+        """End a session that has sent no order, unless a run came meanwhile; one that comes later sends none."""
+        end = self._store.journal.end_untraded
+        if await end(session_id, now=self._clock(), untraded_since=known, reason=reason):
+            _log.error("session %s has failed: %s", session_id, reason)
 
     async def _has_no_run(self, session_id: str) -> bool:
         reads, now = self._store.reads, self._clock()

@@ -35,9 +35,11 @@ ALONE_SHARE = 0.25
 ALONE_S = 5.0
 _BORROW_S_MAX = 2.0
 _OBSERVED_S_MAX = 1.0
-# How long the venue's count, less what was spent since, may be counted on, and how much of it is left for what is on
-# its way, for others of the same quota, and (by questions) for the orders that an answer makes necessary.
-_HEADROOM_S_MAX = 5.0
+# How long the venue's count, less what was spent since, may be counted on (by questions no longer than a lender counts
+# what it lent; by urgent requests, which cost next to nothing, until refill has paid most debts), and how much of it is
+# left for what is on its way, for others of the same quota, and (by questions) for the orders that follow from answers.
+_HEADROOM_S_MAX = 2.5
+_HEADROOM_URGENT_S_MAX = 30.0
 _HEADROOM_LEFT = 2.0
 _AHEAD_S_MIN = 1.0
 _STEP_S_MIN = 0.001
@@ -231,7 +233,8 @@ class TokenBucket:
         if self._observed is None or rank not in (Rank.URGENT, Rank.QUESTION):
             return None
         remaining, seen_at = self._observed
-        if self._outside.clock() - seen_at > timedelta(seconds=_HEADROOM_S_MAX):
+        age_max = _HEADROOM_URGENT_S_MAX if rank is Rank.URGENT else _HEADROOM_S_MAX
+        if self._outside.clock() - seen_at > timedelta(seconds=age_max):
             return None
         return remaining - _HEADROOM_LEFT - (self._terms.reserve if rank is Rank.QUESTION else 0.0)
 
@@ -289,6 +292,7 @@ class TokenBucket:
     def _pause_until(self, until: datetime) -> None:
         if self._paused_until is None or until > self._paused_until:
             self._paused_until = until
+            self._observed = None  # the venue's last count was wrong, or others spent it
 
     def _pause_s(self) -> float:
         if self._paused_until is None:

@@ -17,6 +17,8 @@ _log = logging.getLogger("hedging.session")
 
 # How long a run waits in all, and between two looks: after a 429 without Retry-After, and when the word is "at once".
 BUDGET_S_MAX = 120.0
+# The same for a session that has sent orders: a leg may stand alone, and the watchdog has it once the run has ended.
+BUDGET_TRADED_S_MAX = 20.0
 BUDGET_LOOK_S = 5.0
 BUDGET_LOOK_S_MIN = 1.0
 
@@ -24,13 +26,16 @@ T = TypeVar("T")
 
 
 class BudgetPatience:
-    """Waits for spent request budgets as a run begins, or settles: BUDGET_S_MAX seconds in all from the first one on.
+    """Waits for spent request budgets as a run begins, or settles: so many seconds in all from the first one on.
+
+    bound_s: BUDGET_S_MAX, or BUDGET_TRADED_S_MAX for a session that has sent orders, unless given.
 
     Each wait is as long as the venue, or our own count of its credits, says. It is told once for each account.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, bound_s: float | None = None) -> None:
         self._desk = desk
+        self._bound_s = bound_s
         self._give_up_at: datetime | None = None
         self._told: set[str] = set()
 
@@ -49,7 +54,10 @@ class BudgetPatience:
 
     async def _wait(self, who: str, spent: RateLimited) -> None:
         desk, now = self._desk, self._desk.now()
-        self._give_up_at = self._give_up_at or now + timedelta(seconds=BUDGET_S_MAX)
+        if self._give_up_at is None:
+            has_traded = bool(desk.store.reads.orders_of_session(desk.session_id))
+            bound_s = self._bound_s or (BUDGET_TRADED_S_MAX if has_traded else BUDGET_S_MAX)
+            self._give_up_at = now + timedelta(seconds=bound_s)
         named = spent.details.get("retry_after_s")
         wait_s = max(float(named), BUDGET_LOOK_S_MIN) if isinstance(named, int | float) else BUDGET_LOOK_S
         if now + timedelta(seconds=wait_s) > self._give_up_at:

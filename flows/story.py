@@ -19,7 +19,7 @@ from core.risk import Severity
 from flows.books import books_summary, require_balanced
 from flows.cancelling import Cancel
 from flows.closing import close_out
-from flows.connecting import BudgetPatience
+from flows.connecting import BUDGET_S_MAX, BudgetPatience
 from flows.record import put_on_record
 from flows.steps import PREFECT, Steps
 from flows.turns import exposure_of, plan_next, settle_open_pairs, turn
@@ -55,9 +55,9 @@ async def run_session(
     heart = Heart(desk, course, board)
     (cancel or Cancel()).attend(course)
     await desk.store.journal.reopen_commands(desk.session_id)
-    await finish_reductions(desk)
-    await settle_open_pairs(desk, course, heart)
     patience = BudgetPatience(desk)
+    await patience.call("recovery", partial(finish_reductions, desk))
+    await patience.call("recovery", partial(settle_open_pairs, desk, course, heart))
     if desk.store.reads.orders_of_session(desk.session_id):
         await _compare(desk, heart, patience)
     await patience.call("fund check", steps.check_funds)
@@ -180,7 +180,7 @@ async def _pace(desk: Desk, course: Course, heart: Heart) -> None:
 
 
 async def _finish(desk: Desk, course: Course, heart: Heart, steps: Steps, board: Board) -> dict[str, Any]:
-    patience = BudgetPatience(desk)
+    patience = BudgetPatience(desk, BUDGET_S_MAX)
     settlement = await patience.call("settlement", partial(steps.settle, course.started_at))
     report = await complete(desk, course, heart, settlement)
     pairs = desk.store.reads.pairs(desk.session_id, limit=1000)

@@ -142,6 +142,7 @@ class Journal:
     redeem_ticket = Operation(tickets.redeem_ticket)
     open_start = Operation(starts.open_start)
     open_restart = Operation(starts.open_restart)
+    end_untraded = Operation(starts.end_untraded)
     claim_starts = Operation(starts.claim_starts)
     finish_start = Operation(starts.finish_start)
     refuse_start = Operation(starts.refuse_start)

@@ -74,7 +74,7 @@ class Heart:
         in_flight = any(not order.status.is_final for order in desk.working.values())
         if not in_flight and (self._due("positions", POSITIONS_EVERY_S) or desk.recheck):
             await self.compare_positions()
-        if self._is_due("orders", ORDERS_EVERY_S) and may_look(desk):
+        if desk.net == 0 and self._is_due("orders", ORDERS_EVERY_S) and may_look(desk):
             self._done_at["orders"] = desk.now()
             await self._tell_foreign_orders()
         if self._due("funding", FUNDING_EVERY_S):

@@ -79,10 +79,14 @@ async def reconcile(desk: Desk, end: PairEnd) -> Reconciled:
     return Reconciled(status, result, len(matches))
 
 
-async def read_fills(desk: Desk, accounts: Sequence[str], since_s: float) -> None:
-    """Read executions of the last `since_s` seconds by REST and journal those the streams have not brought."""
+async def read_fills(desk: Desk, accounts: Sequence[str], since_s: float, *, is_question: bool = False) -> None:
+    """Read executions of the last `since_s` seconds by REST and journal those the streams have not brought.
+
+    is_question: a leg may stand alone until they are known (see VenueClient.fills).
+    """
     since = desk.now() - timedelta(seconds=since_s)
-    answers = await asyncio.gather(*(desk.clients[a].fills(desk.symbol, since) for a in accounts))
+    asked = (desk.clients[a].fills(desk.symbol, since, is_question=is_question) for a in accounts)
+    answers = await asyncio.gather(*asked)
     await desk.note_fills(fill for fills in answers for fill in fills)
 
 

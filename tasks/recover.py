@@ -46,16 +46,17 @@ async def load_course(desk: Desk, session: Session) -> Course:
     for order in orders:
         if order.intent.pair_id in ended or (order.intent.pair_id == reduced and order.status.is_final):
             desk.settled[order.intent.account_id] += order.signed_filled
-    own = {order.intent.client_order_id for order in orders}
+    sides = {order.intent.client_order_id: order.intent.side for order in orders}
+    known = reads.fills_of_session(desk.session_id)
+    # One against the side of its own order undoes another execution of it: what it undoes is not looked up yet.
+    traded = [f for f in known if f.cause is FillCause.TRADE]
+    back = [f for f in traded if sides.get(f.client_order_id or "", f.side) is not f.side]
     # One that a hand or the venue made may carry a name of its own, which is none of our orders'.
-    desk.fills = [
-        f if f.client_order_id in own else replace(f, client_order_id=None)
-        for f in reads.fills_of_session(desk.session_id)
-    ]
+    desk.fills = [f if f.client_order_id in sides else replace(f, client_order_id=None) for f in known if f not in back]
     unexplained = [f for name in desk.accounts for f in reads.unexplained_fills(name, course.started_at)]
-    desk.foreign = [f for f in unexplained if f.cause is FillCause.TRADE]
+    desk.foreign = back + [f for f in unexplained if f.cause is FillCause.TRADE]
     desk.forced = [f for f in unexplained if f.cause is not FillCause.TRADE]
-    desk.seen = {(f.account_id, f.trade_id) for f in (*desk.fills, *unexplained)}
+    desk.seen = {(f.account_id, f.trade_id) for f in (*known, *unexplained)}
     for fill in desk.fills:
         if fill.client_order_id is None:
             # Forced by the venue, or by hand, and taken in by an earlier run: a change of position, no volume of ours.
@@ -87,7 +88,7 @@ async def resume_open_pairs(desk: Desk, course: Course) -> AsyncIterator[tuple[P
         plan = rebuild(desk, pair)
         desk.take_up(orders)
         age = (desk.now() - pair.plan.created_at).total_seconds() + _CATCH_UP_MARGIN_S
-        await read_fills(desk, [leg.account.account_id for leg in plan.legs], age)
+        await read_fills(desk, [leg.account.account_id for leg in plan.legs], age, is_question=True)
         decision = pair.plan.decision
         lot, offset = Decimal(str(decision["lot"])), Decimal(str(decision["offset"]))
         end = await resume_pair(desk, begin(plan, pair.plan.created_at, lot=lot, offset=offset))

@@ -89,7 +89,7 @@ async def finish_reductions(desk: Desk) -> None:
         return
     desk.take_up(left)
     age = max((desk.now() - o.intent.created_at).total_seconds() for o in left) + 5
-    await read_fills(desk, sorted({o.intent.account_id for o in left}), age)
+    await read_fills(desk, sorted({o.intent.account_id for o in left}), age, is_question=True)
     orders = await _learn(desk, [o.intent.client_order_id for o in left])
     await complete_fills(desk, orders)
     desk.put_down()

@@ -103,6 +103,7 @@ async def _bust(desk: Desk, course: Course, bust: TradeBusted, tell: Tell) -> No
     desk.foreign = [f for f in desk.foreign if (f.account_id, f.trade_id) != key]
     if is_own and busted is not None:
         _undo(desk, known)
+    if busted is not None:
         course.volume += busted.recount.volume
         course.slippage_paid += busted.recount.slippage_paid
 

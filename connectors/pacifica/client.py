@@ -279,7 +279,8 @@ class PacificaClient:
     async def _order_by_events(self, venue_order_id: str) -> OrderReport | None:
         """Ask for one order's events; an unknown id is answered with 404 or with an empty list."""
         try:
-            answer, received = await self._rest.read("/orders/history_by_id", {"order_id": venue_order_id})
+            query = {"order_id": venue_order_id}
+            answer, received = await self._rest.read("/orders/history_by_id", query, is_question=True)
         except VenueRejected as refused:
             if refused.details.get("status") == 404:
                 return None

@@ -128,9 +128,12 @@ def _add_fees(tx: Tx, client_order_id: str, fees: Decimal) -> None:
 
 def _take_back(tx: Tx, fill: RowMapping) -> None:
     this = ORDERS.c.client_order_id == fill["client_order_id"]
-    order = tx.connection.execute(select(ORDERS.c.filled_quantity, ORDERS.c.fees).where(this)).mappings().one_or_none()
+    wanted = select(ORDERS.c.side, ORDERS.c.filled_quantity, ORDERS.c.fees).where(this)
+    order = tx.connection.execute(wanted).mappings().one_or_none()
     if order is not None:
-        left = max(ZERO, order["filled_quantity"] - fill["quantity"])
+        # One on the other side is the venue's way to undo another: it was never part of what the order filled.
+        is_part = fill["side"] == order["side"]
+        left = max(ZERO, order["filled_quantity"] - fill["quantity"]) if is_part else order["filled_quantity"]
         values = {"filled_quantity": left, "fees": order["fees"] - fill["fee"], "change": tx.change}
         tx.connection.execute(update(ORDERS).where(this).values(**values))
 

@@ -40,21 +40,27 @@ def open_restart(
     paused. With untraded_since, the last attempt the caller knows of, also for one that has sent an order or was
     started, or run, again since.
     """
-    row = tx.connection.execute(select(SESSIONS).where(SESSIONS.c.session_id == session_id).with_for_update())
-    found = row.mappings().one_or_none()
-    if found is None or found["status"] not in (SessionStatus.ACTIVE, SessionStatus.PAUSED):
-        return None
-    lease = select(LEASES.c.expires_at).where(LEASES.c.scope == f"session:{session_id}")
-    expires_at = tx.connection.execute(lease).scalar_one_or_none()
-    is_open = (STARTS.c.session_id == session_id) & (STARTS.c.state == StartState.OPEN)
-    if (expires_at is not None and expires_at > now) or tx.connection.execute(select(STARTS).where(is_open)).first():
-        return None
-    session = session_of(found)
-    if untraded_since is not None and (_last_attempt(tx, session) > untraded_since or _has_orders(tx, session_id)):
+    session = _without_run(tx, session_id, now, untraded_since)
+    if session is None:
         return None
     if reason is not None:
         _tell(tx, session_id, session.status, reason, now)
     return _open(tx, session, is_first=False, holder=holder, now=now, claim_s=claim_s)
+
+
+def end_untraded(tx: Tx, session_id: str, *, now: datetime, untraded_since: int, reason: str) -> bool:
+    """End a session that has sent no order and that no run drives as failed; False where that is not so any more.
+
+    untraded_since: the last attempt the caller knows of.
+    """
+    session = _without_run(tx, session_id, now, untraded_since)
+    if session is None or session.status is not SessionStatus.ACTIVE:
+        return False
+    failed = SessionStatus.FAILED
+    set_session_status(tx, session_id, (SessionStatus.ACTIVE,), failed, at=now, reason=reason)
+    payload = {"status": failed.value, "reason": reason, "recoverable": False}
+    append_event(tx, session_id, at=now, channel="status", type="session_update", payload=payload)
+    return True
 
 
 def claim_starts(tx: Tx, *, holder: str, now: datetime, claim_s: float, limit: int = 10) -> list[Start]:
@@ -111,6 +117,23 @@ def _open(tx: Tx, session: Session, *, is_first: bool, holder: str, now: datetim
         )
     )  # fmt: skip
     return _get(tx, session.session_id, attempt)
+
+
+def _without_run(tx: Tx, session_id: str, now: datetime, untraded_since: int | None) -> Session | None:
+    """Return a session for which nobody holds the lease and no run is about to be created; see open_restart."""
+    row = tx.connection.execute(select(SESSIONS).where(SESSIONS.c.session_id == session_id).with_for_update())
+    found = row.mappings().one_or_none()
+    if found is None or found["status"] not in (SessionStatus.ACTIVE, SessionStatus.PAUSED):
+        return None
+    lease = select(LEASES.c.expires_at).where(LEASES.c.scope == f"session:{session_id}")
+    expires_at = tx.connection.execute(lease).scalar_one_or_none()
+    is_open = (STARTS.c.session_id == session_id) & (STARTS.c.state == StartState.OPEN)
+    if (expires_at is not None and expires_at > now) or tx.connection.execute(select(STARTS).where(is_open)).first():
+        return None
+    session = session_of(found)
+    if untraded_since is not None and (_last_attempt(tx, session) > untraded_since or _has_orders(tx, session_id)):
+        return None
+    return session
 
 
 def _last_attempt(tx: Tx, session: Session) -> int:

@@ -105,10 +105,32 @@ async def test_the_venues_count_is_counted_on_for_a_moment_only(stepped) -> None
     budget = bucket(stepped, wait_s_max=0.0)
     await budget.take(10)
     budget.observe(100.0)
-    await stepped.sleep(6)
-    await budget.take(6)
+    await stepped.sleep(3)
+    await budget.take(3)
     with pytest.raises(RateLimited):
         await budget.take(12, question=True)
+
+
+async def test_a_count_from_before_a_pause_is_not_counted_on(stepped) -> None:
+    budget = bucket(stepped, wait_s_max=0.0)
+    await budget.take(10)
+    budget.observe(100.0)
+    budget.pause(1)
+    await stepped.sleep(1)
+    await budget.take(1, question=True)
+    with pytest.raises(RateLimited):
+        await budget.take(12, question=True)
+
+
+async def test_a_repair_may_count_longer_on_what_the_venue_said_than_a_question(stepped) -> None:
+    budget = bucket(stepped, wait_s_max=0.0)
+    await budget.take(10)
+    budget.observe(40.0)
+    await budget.take(24, question=True)
+    await stepped.sleep(10)
+    with pytest.raises(RateLimited):
+        await budget.take(12, question=True)
+    await budget.take(1, urgent=True)
 
 
 async def test_a_pause_that_the_venue_asked_for_holds_for_questions_too(stepped) -> None:

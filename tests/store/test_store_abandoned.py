@@ -55,3 +55,27 @@ def test_session_that_somebody_else_started_or_ran_since_is_not_restarted(store:
     assert not restarted(store, known=2), "a run began meanwhile"
     assert [start.attempt for start in store.reads.starts_of("s1")] == [1, 2]
     assert store.reads.events_since("s1", 0)[-1].payload == {"status": "active", "reason": "brought back"}
+
+
+def test_session_is_ended_untraded_only_while_that_is_so(store: Store) -> None:
+    def end(known: int) -> bool:
+        return store.journal.end_untraded.now("s1", now=later(30), untraded_since=known, reason="in vain")
+
+    store.journal.open_start.now("s1", holder="api", now=NOW, claim_s=30)
+    assert not end(1), "a run is about to be created"
+    store.journal.finish_start.now("s1", 1, "run-1", at=NOW)
+    store.journal.acquire_lease.now("session:s1", "s1/run", attempt=1, ttl_s=60, now=NOW)
+    assert not end(1), "a run holds it"
+    store.journal.release_lease.now("session:s1", "s1/run", attempt=1)
+    assert not end(0), "somebody started it meanwhile"
+    assert end(1)
+    assert store.reads.session("s1").status is SessionStatus.FAILED
+    assert not end(1)
+
+
+def test_session_that_has_traded_is_not_ended_as_untraded(store: Store) -> None:
+    store.journal.open_start.now("s1", holder="api", now=NOW, claim_s=30)
+    store.journal.finish_start.now("s1", 1, "run-1", at=NOW)
+    traded(store)
+    assert not store.journal.end_untraded.now("s1", now=later(30), untraded_since=1, reason="in vain")
+    assert store.reads.session("s1").status is SessionStatus.ACTIVE

@@ -160,6 +160,19 @@ def test_an_undone_execution_stays_in_results_with_its_time_and_counts_for_nothi
     assert store.reads.totals("s1").fees == sum(other.fee for other in others)
 
 
+def test_a_part_of_an_order_undone_by_an_execution_against_it_leaves_the_other_part(store: Store) -> None:
+    """Some venues list what they undo a second time, on the other side; both rows go, and only one was the order's."""
+    trade(store, 1)
+    done, other = store.reads.fills_of_session("s1")
+    back = replace(done, trade_id="t1-back", side=done.side.opposite)
+    store.journal.record_fills.now([back])
+    before = store.reads.orders_of_session("s1")[0].filled_quantity
+    for one in (done, back):
+        assert store.journal.bust_fill.now(one.venue, one.account_id, one.trade_id, at=later(9)) is not None
+    assert store.reads.orders_of_session("s1")[0].filled_quantity == before - done.quantity
+    assert store.reads.fills_of_session("s1") == [other]
+
+
 def test_segments_from_before_causes_were_told_are_read_as_trades(store: Store) -> None:
     trade(store, 1)
     sealed = store.seal("s1")
