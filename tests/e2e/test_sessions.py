@@ -94,6 +94,7 @@ def test_tasks_and_artifacts_are_what_an_operator_sees(
     installation.wait(artifacts, "progress, pairs and summary show", 30)
 
 
+@pytest.mark.slow
 def test_resting_legs_with_a_market_fallback_end_flat(installation: Installation) -> None:
     types = {"orderTypes": {"primary": "limit", "fallback": "market"}}
     session = installation.create(volumeTarget="800", strategy=types)
@@ -145,6 +146,7 @@ def test_cancel_in_prefect_winds_down_and_settles(installation: Installation) ->
     assert_clean(installation, session.session_id)
 
 
+@pytest.mark.slow
 def test_second_session_on_busy_accounts_is_refused_and_leaves_the_first_alone(installation: Installation) -> None:
     first = installation.create(volumeTarget="100000")
     installation.run(first.session_id)
@@ -171,6 +173,7 @@ def prefect_command(installation: Installation, *arguments: str) -> subprocess.C
     return subprocess.run(command, capture_output=True, text=True, timeout=90, env=environ, check=False)
 
 
+@pytest.mark.slow
 def test_prefect_deployment_run_without_parameters_runs_the_listed_session(installation: Installation) -> None:
     known = {s.session_id for s in installation.store.reads.sessions()}
     done = prefect_command(installation, "deployment", "run", "hedging-session/sandbox")
