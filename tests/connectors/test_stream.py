@@ -22,7 +22,7 @@ from connectors.venue import Disconnected, Reconnected, TradeBusted
 from core.errors import AuthenticationFailed, ProtocolViolation, VenueUnreachable
 from core.instrument import Venue
 
-BOUND_S = 5.0
+BOUND_S = 30.0  # for a hang; a busy machine may take its time
 QUICK = StreamSettings(connect_s=1.0, start_s=1.0, silence_s=30.0, heartbeat_s=10.0)
 
 
